@@ -1,0 +1,1 @@
+"""What every layer stands on: settings, database sessions, errors, vault, clock, logging, paging."""
