@@ -72,14 +72,9 @@ def test_a_cursor_comes_back_as_it_went(payload: dict[str, object]) -> None:
 def test_a_changed_cursor_is_refused(data: st.DataObject) -> None:
     cursor = paging.encode_cursor({"sort": "name", "last": ["web", 7]})
     position = data.draw(st.integers(0, len(cursor) - 1))
-    letter = data.draw(st.sampled_from("ABCDEFabcdef0123-_"))
-    changed = cursor[:position] + letter + cursor[position + 1 :]
-    if letter == cursor[position]:
-        assert paging.decode_cursor(changed) == {"sort": "name", "last": ["web", 7]}
-        return
+    letter = data.draw(st.sampled_from("ABCDEFabcdef0123-_").filter(lambda letter: letter != cursor[position]))
     with pytest.raises(errors.InvalidField) as refused:
-        assert paging.decode_cursor(changed) == {"sort": "name", "last": ["web", 7]}
-        raise errors.InvalidField(field="cursor")  # unused low bits of the last letter: the same bytes
+        paging.decode_cursor(cursor[:position] + letter + cursor[position + 1 :])
     assert refused.value.field == "cursor"
 
 
