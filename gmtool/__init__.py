@@ -1,0 +1,1 @@
+"""GM-Tool: the web portal. It reaches the world only through gmcenter's services."""
