@@ -1,0 +1,1 @@
+"""One cluster: its connection, the catalogue of kinds, watching and reading its objects."""
