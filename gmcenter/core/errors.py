@@ -44,17 +44,22 @@ class GMError(Exception):
 
     def title(self, language: str) -> str:
         """A few words that are the same for every occurrence of this code."""
-        return i18n.message(f"error.{self.code}", language, **self.params)
+        return i18n.message(f"error.{self.code}", language, **self._words(language))
 
     def message(self, language: str) -> str:
         """What happened this time."""
         key = f"error.{self.code}.detail"
-        return i18n.message(key, language, **self.params) if i18n.has(key, language) else self.title(language)
+        return i18n.message(key, language, **self._words(language)) if i18n.has(key, language) else self.title(language)
 
     def hint(self, language: str) -> str | None:
         """What the reader can do about it, when there is something."""
         key = f"error.{self.code}.hint"
-        return i18n.message(key, language, **self.params) if i18n.has(key, language) else None
+        return i18n.message(key, language, **self._words(language)) if i18n.has(key, language) else None
+
+    def _words(self, language: str) -> dict[str, Any]:
+        """The parameters for a message; a `reason` that is a code has its words in the catalogue under `reason.<code>`."""
+        key = f"reason.{self.reason}"
+        return {**self.params, "reason": i18n.message(key, language)} if i18n.has(key, language) else self.params
 
     def problem(self, language: str, instance: str | None = None) -> dict[str, Any]:
         """The RFC 9457 document. `code` is stable; `params` are the facts behind the words, never a secret."""
