@@ -1,4 +1,4 @@
-"""Reflex's settings. Everything a user may change is a GM_* setting; this file only says how the portal is built and served."""
+"""Reflex's settings: only how the portal is built and served. What a user may change is a GM_* setting."""
 
 import os
 
