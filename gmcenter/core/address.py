@@ -1,9 +1,9 @@
 """Addresses that a user may make the server connect to.
 
-A URL typed by a user (a cluster, Prometheus, OpenStack) must not become a way to our own host, to the cloud's metadata service or
-to a neighbour on the link. Names are resolved here at each connection attempt, every address is checked, and the connection is
-made to a checked address and not to the name: a name that changes its answer between two look-ups (DNS rebinding) gains nothing.
-Private ranges are allowed, because clusters live there.
+A URL typed by a user (a cluster, Prometheus, OpenStack) must not become a way to our own host, to the cloud's
+metadata service or to a neighbour on the link. Names are resolved here at each connection attempt, every address is
+checked, and the connection is made to a checked address and not to the name: a name that changes its answer between
+two look-ups (DNS rebinding) gains nothing. Private ranges are allowed, because clusters live there.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Endpoint:
 def parse_endpoint(text: str, *, field: str = "endpoint", default_port: int = 443) -> Endpoint:
     """Take an https URL apart.
 
-    Raises InvalidField naming what is wrong: another scheme, a user name or password, a query, a fragment, a bad host or port.
+    Raises InvalidField naming what is wrong: another scheme, a user name or password, a query, a fragment, a bad host
+    or port.
     """
     text = text.strip()
     if len(text) > 500 or any(c.isspace() or not c.isprintable() for c in text):
@@ -96,7 +97,8 @@ def literal(host: str) -> Address | None:
 
 
 def refusal(address: Address | str, *, allow_loopback: bool) -> str | None:
-    """Why an address is refused (loopback, link_local, metadata, multicast, unspecified, reserved), None when it is fine.
+    """Why an address is refused (loopback, link_local, metadata, multicast, unspecified, reserved), None when it is
+    fine.
 
     IPv4 addresses that hide in IPv6 ones (mapped, 6to4, Teredo, NAT64) are judged as what they stand for.
     """

@@ -1,7 +1,7 @@
 """The tables of the fleet: where clusters stand, and how each is reached.
 
-A site is a place on the map; a cluster may stand at one. Credentials lie sealed in the vault; a cluster's row holds only the
-number of the secret. Times are epoch seconds, so that they read the same from SQLite and from PostgreSQL.
+A site is a place on the map; a cluster may stand at one. Credentials lie sealed in the vault; a cluster's row holds
+only the number of the secret. Times are epoch seconds, so that they read the same from SQLite and from PostgreSQL.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Site(SQLModel, table=True):
 class Cluster(SQLModel, table=True):
     """One registered cluster.
 
-    `id` is never used again after a delete, because the inventory keys its rows by it. `generation` goes up whenever the way to the
-    cluster changes (endpoint, CA, credential), which is how the collector learns to reconnect. `building` holds the progress of a
-    cluster that does not exist yet, and then `endpoint` is empty.
+    `id` is never used again after a delete, because the inventory keys its rows by it. `generation` goes up whenever
+    the way to the cluster changes (endpoint, CA, credential), which is how the collector learns to reconnect.
+    `building` holds the progress of a cluster that does not exist yet, and then `endpoint` is empty.
     """
 
     __tablename__ = "cluster"

@@ -1,8 +1,8 @@
-"""A kubeconfig as a stranger might send it: read into contexts, and refused with the reason wherever it would have us run a
-program, read our files, or trust whoever answers.
+"""A kubeconfig as a stranger might send it: read into contexts, and refused with the reason wherever it would have us
+run a program, read our files, or trust whoever answers.
 
-The text never becomes YAML objects: it is read event by event into plain dicts, lists and texts, with limits on size, depth and
-number of nodes, and without aliases and tags, so that neither a bomb nor a constructor can hide in it.
+The text never becomes YAML objects: it is read event by event into plain dicts, lists and texts, with limits on size,
+depth and number of nodes, and without aliases and tags, so that neither a bomb nor a constructor can hide in it.
 """
 
 from __future__ import annotations

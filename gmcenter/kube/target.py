@@ -1,13 +1,15 @@
 """What it takes to reach one API server: where it is, whom to trust, and what to show it.
 
-A `Target` comes out of a kubeconfig or a form and goes into the preflight and the vault. Its credential is never printed: `repr`
-shows the kind only.
+A `Target` comes out of a kubeconfig or a form and goes into the preflight and the vault. Its credential is never
+printed: `repr` shows the kind only.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import ssl
+import tempfile
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -146,7 +148,9 @@ def certificate_not_after(pem: str) -> int | None:
 
 
 def token_not_after(token: str) -> int | None:
-    """The `exp` claim of a JWT, read without a check of the signature: it is shown, never trusted. None for other tokens."""
+    """The `exp` claim of a JWT, read without a check of the signature: it is shown, never trusted. None for other
+    tokens.
+    """
     pieces = token.split(".")
     if len(pieces) != 3:
         return None
@@ -156,3 +160,19 @@ def token_not_after(token: str) -> int | None:
         return int(expiry) if isinstance(expiry, int | float) and 0 < expiry < 1e11 else None
     except (binascii.Error, ValueError):
         return None
+
+
+def tls_context(target: Target) -> ssl.SSLContext:
+    """A client context that trusts the target's CA (or the system's) and shows its client certificate; always verifies.
+
+    Raises ssl.SSLError for a certificate and key that OpenSSL does not take.
+    """
+    context = ssl.create_default_context(cadata=target.ca_pem or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if target.certificate_pem:
+        # OpenSSL's loader takes files only; this one is readable by us alone and gone when the block ends.
+        with tempfile.NamedTemporaryFile(prefix="gm-") as file:
+            file.write(target.certificate_pem.encode() + b"\n" + target.key_pem.encode())
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
