@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 Role = Literal["PA", "SA"]
-"""Platform Admin or Service Admin; there are no other roles on the platform (membership in a workspace is tenancy's)."""
+"""Platform Admin or Service Admin; a member's role inside a workspace is tenancy's."""
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 

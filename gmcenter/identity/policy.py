@@ -2,8 +2,8 @@
 
 ``require`` is the only way to allow an action. The table names every action of the product with the one rule that
 decides it; an action that is not in the table is a mistake in our code and raises ``UnknownAction`` instead of being
-allowed or denied in silence. A denial carries the rule's id, and ``policy.rule.<id>`` in the catalogues says it in words,
-so a page can tell a user why a button is disabled.
+allowed or denied in silence. A denial carries the rule's id, and ``policy.rule.<id>`` in the catalogues says it in
+words, so a page can tell a user why a button is disabled.
 
 Lists are cut by ``scope``; the policy only says whether a role may ask for them at all.
 """
@@ -42,11 +42,11 @@ class Decision:
         return self.allowed
 
 
-def _is_platform_admin(actor: Actor, target: Any) -> bool:
+def _is_platform_admin(actor: Actor, _target: Any) -> bool:
     return actor.role == "PA"
 
 
-def _is_user(actor: Actor, target: Any) -> bool:
+def _is_user(actor: Actor, _target: Any) -> bool:
     return actor.role in ROLES
 
 

@@ -1,8 +1,8 @@
 """What an actor's lists are cut by.
 
-``Scope`` is a frozen value: everything, or a set of namespace ids of the inventory. The inventory takes one as its first
-argument and never makes one. Who may see what is tenancy's knowledge: it registers a resolver here at start-up; until it
-does, a Platform Admin sees everything and a Service Admin nothing.
+``Scope`` is a frozen value: everything, or a set of namespace ids of the inventory. The inventory takes one as its
+first argument and never makes one. Who may see what is tenancy's knowledge: it registers a resolver here at start-up;
+until it does, a Platform Admin sees everything and a Service Admin nothing.
 
 A change of anybody's scope bumps the version in the system database; open pages look at it with their wake-up and
 resolve again when it moved.
@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from gmcenter.core import database
 from gmcenter.identity.actor import Actor
@@ -70,14 +71,12 @@ async def resolve(actor: Actor) -> Scope:
 async def version() -> int:
     """Return the version that the last change of any scope left; 0 before the first."""
     async with database.read() as session:
-        return (await session.execute(select(ScopeVersion.version).where(ScopeVersion.id == 1))).scalar() or 0
+        return (await session.execute(select(col(ScopeVersion.version)).where(col(ScopeVersion.id) == 1))).scalar() or 0
 
 
 async def bump(session: AsyncSession) -> None:
     """Count one change of scopes, in the transaction that makes the change."""
-    result = await session.execute(
-        update(ScopeVersion).where(ScopeVersion.id == 1).values(version=ScopeVersion.version + 1)
-    )
-    if not result.rowcount:
+    counted = update(ScopeVersion).where(col(ScopeVersion.id) == 1).values(version=col(ScopeVersion.version) + 1)
+    if (await session.execute(counted.returning(col(ScopeVersion.version)))).first() is None:
         session.add(ScopeVersion(id=1, version=1))
         await session.flush()
