@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Integer, Text
 from sqlmodel import Field, SQLModel
 
+from gmcenter.core import database as _naming  # noqa: F401  the naming convention must stand before the first table
+
 ZONES = ("edge", "cloud")
 CREDENTIAL_KINDS = ("token", "certificate")
 
