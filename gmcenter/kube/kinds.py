@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
+from urllib.parse import quote
 
 from gmcenter.kube import involves, status, values
 from gmcenter.kube.objects import Deployment, Event, Item, Namespace, Node, Pod, Service
@@ -141,8 +142,9 @@ class Kind:
     def path_in(self, namespace: str | None, name: str | None = None) -> str:
         """The path of a namespace's collection, or of one object."""
         root, _, plural = self.path.rpartition("/")
-        where = f"{root}/namespaces/{namespace}/{plural}" if namespace and self.namespaced else self.path
-        return f"{where}/{name}" if name else where
+        inside = namespace and self.namespaced
+        where = f"{root}/namespaces/{quote(namespace or '', safe='')}/{plural}" if inside else self.path
+        return f"{where}/{quote(name, safe='')}" if name else where
 
 
 NODE = Kind(
