@@ -1,4 +1,4 @@
-"""One cluster's API server over HTTP/1.1: pinned address, verified TLS, every failure told in one family of errors.
+"""One cluster's API server over HTTP/1.1: checked addresses, verified TLS, every failure told in one family of errors.
 
 The official client's connection is not used: it follows proxies of the environment, ends watches after five minutes
 and builds a model of every answer. What is needed of it is a bearer token or a client certificate, which `Target` has.
@@ -11,7 +11,7 @@ import asyncio.sslproto
 import errno
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,20 +62,16 @@ class Answer:
     body: bytes
 
 
-class _Pinned(aiohttp.abc.AbstractResolver):
-    """Answers every question with the address that the fleet has checked."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
+class _NoNames(aiohttp.abc.AbstractResolver):
+    """Resolves nothing: an endpoint that is an address needs no name service."""
 
     async def resolve(
         self,
         host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 the address decides
+        port: int = 0,  # noqa: ARG002 no name is known
+        family: socket.AddressFamily = socket.AF_INET,  # noqa: ARG002 no name is known
     ) -> list[aiohttp.abc.ResolveResult]:
-        found = socket.AF_INET6 if ":" in self._address else socket.AF_INET
-        return [{"hostname": host, "host": self._address, "port": port, "family": found, "proto": 0, "flags": 0}]
+        raise OSError(f"no resolver was given for {host}")
 
     async def close(self) -> None:
         return None
@@ -104,8 +100,8 @@ def _open_socket(address: Any) -> socket.socket:
 class Connection:
     """The way to one API server with one credential. It is not changed but made anew when either changes.
 
-    `address` is the IP address to connect to; None leaves it to the endpoint's host, which must then be an address.
-    With a `resolver` each connection attempt asks that for the address instead.
+    `resolver` turns the endpoint's name into addresses that may be connected to, at each new connection; without one
+    the endpoint must be an address. With a `resolver` each connection attempt asks that for the address instead.
     """
 
     def __init__(
@@ -120,7 +116,7 @@ class Connection:
         self.target = target
         self.certificate_not_after: float | None = None
         self.serves_watch_list = True
-        self._address = address
+        self._resolver = resolver or _NoNames()
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
@@ -223,7 +219,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         silent: float | None = None,
         answer_within: float = REQUEST_SECONDS,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         """GET an answer piece by piece, for as long as the server sends; use it under `contextlib.aclosing`.
 
         `silent` is how long, in seconds, the server may send nothing. Raises what `request` raises.

@@ -206,7 +206,7 @@ def _pause(problem: GMError | None, failures: int) -> float:
         longest = first = DENIED_PAUSE
     else:
         first, longest = FIRST_PAUSE, LONGEST_PAUSE
-    ceiling = min(longest, first * 2 ** min(max(failures - 1, 0), 16))
+    ceiling: float = min(longest, first * 2 ** min(max(failures - 1, 0), 16))
     return ceiling * (0.5 + random.random() / 2)  # noqa: S311 jitter is no secret
 
 
@@ -279,30 +279,32 @@ async def _streamed(connection: Connection, path: str, place: _Place, silent: fl
     params = _watching(sendInitialEvents="true", resourceVersionMatch="NotOlderThan")
     initial, begins = True, True
     try:
-        async with aclosing(connection.stream(path, params, headers=_PLAIN, silent=silent)) as chunks:
-            async with aclosing(lines(chunks)) as batches:
-                async for found, at in batches:
-                    if not initial:
-                        for batch in _changes(connection, place, found, at):
-                            yield batch
-                        continue
-                    end = _initial_end(found)
-                    for batch in _state(connection, found[: end if end >= 0 else None], at):
-                        if begins and isinstance(batch, Changes):
-                            yield Initial([], at, True)
-                        elif isinstance(batch, Initial):
-                            batch.begins = begins
-                        begins = False
+        async with (
+            aclosing(connection.stream(path, params, headers=_PLAIN, silent=silent)) as chunks,
+            aclosing(lines(chunks)) as batches,
+        ):
+            async for found, at in batches:
+                if not initial:
+                    for batch in _changes(connection, place, found, at):
                         yield batch
-                    if end < 0:
-                        continue
-                    if begins:
+                    continue
+                end = _initial_end(found)
+                for batch in _state(connection, found[: end if end >= 0 else None], at):
+                    if begins and isinstance(batch, Changes):
                         yield Initial([], at, True)
-                    initial, begins = False, False
-                    place.resource_version, place.last = _bookmarked(connection, found[end]), None
-                    yield InitialEnd(place.resource_version, at)
-                    for batch in _changes(connection, place, found[end + 1 :], at):
-                        yield batch
+                    elif isinstance(batch, Initial):
+                        batch.begins = begins
+                    begins = False
+                    yield batch
+                if end < 0:
+                    continue
+                if begins:
+                    yield Initial([], at, True)
+                initial, begins = False, False
+                place.resource_version, place.last = _bookmarked(connection, found[end]), None
+                yield InitialEnd(place.resource_version, at)
+                for batch in _changes(connection, place, found[end + 1 :], at):
+                    yield batch
     except UpstreamError as error:
         if initial and error.params.get("upstream_status") in (400, 422):
             raise _NotServed from error
@@ -334,11 +336,13 @@ async def _follow(connection: Connection, path: str, place: _Place, silent: floa
     """The changes after the place that was reached."""
     params = _watching(resourceVersion=place.version() or "")
     try:
-        async with aclosing(connection.stream(path, params, headers=_PLAIN, silent=silent)) as chunks:
-            async with aclosing(lines(chunks)) as batches:
-                async for found, at in batches:
-                    for batch in _changes(connection, place, found, at):
-                        yield batch
+        async with (
+            aclosing(connection.stream(path, params, headers=_PLAIN, silent=silent)) as chunks,
+            aclosing(lines(chunks)) as batches,
+        ):
+            async for found, at in batches:
+                for batch in _changes(connection, place, found, at):
+                    yield batch
     except UpstreamError as error:
         if error.params.get("upstream_status") == 410:
             raise Expired from error
