@@ -101,14 +101,13 @@ class Connection:
     """The way to one API server with one credential. It is not changed but made anew when either changes.
 
     `resolver` turns the endpoint's name into addresses that may be connected to, at each new connection; without one
-    the endpoint must be an address. With a `resolver` each connection attempt asks that for the address instead.
+    the endpoint must be an address.
     """
 
     def __init__(
         self,
         target: Target,
         *,
-        address: str | None = None,
         resolver: aiohttp.abc.AbstractResolver | None = None,
         cluster: str = "",
     ) -> None:
@@ -117,7 +116,6 @@ class Connection:
         self.certificate_not_after: float | None = None
         self.serves_watch_list = True
         self._resolver = resolver or _NoNames()
-        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -131,7 +129,7 @@ class Connection:
         context.sslobject_class = self._noting()
         connector = aiohttp.TCPConnector(
             ssl=context,
-            resolver=self._resolver or _Pinned(self._address or self.target.address.host),
+            resolver=self._resolver,
             use_dns_cache=False,
             limit=CONNECTIONS,
             keepalive_timeout=75,
