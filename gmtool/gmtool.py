@@ -5,10 +5,27 @@ from __future__ import annotations
 import reflex as rx
 
 from gmtool.pages import pages
+from gmtool.shell.guard import SessionMiddleware, tell_failure
+from gmtool.shell.layout import head
+from gmtool.shell.session import watch_sessions
 
 app = rx.App(
-    stylesheets=["/tokens.css", "/radix-bridge.css", "/ui.css"],
+    stylesheets=["/tokens.css", "/radix-bridge.css", "/ui.css", "/frame.css", "/login.css"],
     html_lang="ko",
+    head_components=head(),
+    # Ours stand in gmtool.shell.frame: notices and the sign that the server is away.
+    toaster=None,
+    app_wraps={},
+    backend_exception_handler=tell_failure,
 )
+app.add_middleware(SessionMiddleware(), index=0)
 for page in pages():
     app.add_page(page.component, route=page.route, title="GEdge GM", on_load=list(page.on_load))
+
+
+async def watch() -> None:
+    """End open pages with their sessions."""
+    await watch_sessions(app)
+
+
+app.register_lifespan_task(watch)

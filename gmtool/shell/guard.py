@@ -20,7 +20,7 @@ from reflex.state import BaseState, StateUpdate
 
 from gmcenter.core.errors import GMError, Unauthenticated
 from gmcenter.core.log import get_logger
-from gmcenter.identity import policy
+from gmcenter.identity import policy, sessions
 from gmcenter.identity.actor import Actor
 
 log = get_logger(__name__)
@@ -57,8 +57,6 @@ def cookie_of(state: BaseState) -> str:
 
 async def authenticate(state: BaseState) -> Actor:
     """The user of a state's socket, looked up now. Raises Unauthenticated."""
-    from gmcenter.identity import sessions
-
     return await sessions.authenticate_cookie(cookie_of(state))
 
 
@@ -143,7 +141,7 @@ def requires(action: str) -> Callable[[Handler], Handler]:
 class SessionMiddleware(Middleware):
     """Binds a tab's state to one session, and stops every event of a stranger but Reflex's own."""
 
-    async def preprocess(self, app: rx.App, state: BaseState, event: rx.event.Event) -> StateUpdate | None:
+    async def preprocess(self, app: rx.App, state: BaseState, event: rx.event.Event) -> StateUpdate | None:  # noqa: ARG002
         """Runs before each event, the first one of a connection included."""
         from gmtool.shell.session import Session
 
@@ -160,3 +158,11 @@ class SessionMiddleware(Middleware):
             root._clean()
             return StateUpdate(delta=delta)
         return None
+
+
+def tell_failure(exception: Exception) -> rx.event.EventSpec | None:
+    """What a user sees when a handler fails in a way that nobody foresaw: that it did, and nothing of how."""
+    from gmtool.shell.session import Session
+
+    log.error("event_failed", exc_info=exception)
+    return Session.tell_failure()

@@ -11,6 +11,7 @@ import reflex as rx
 
 from gmcenter.core.errors import Unauthenticated
 from gmcenter.core.log import get_logger
+from gmcenter.identity import sessions
 from gmcenter.identity.actor import Actor
 from gmtool.shell.guard import requires
 
@@ -56,6 +57,11 @@ class Session(rx.State):
         self.notices = [*self.notices[-4:], notice]
 
     @requires("kinds.list")
+    def tell_failure(self) -> None:
+        """Say that something went wrong; the reason stands in the server's log."""
+        self._notify("bad", error={"code": "internal", "status": 500, "params": {}, "fields": {}})
+
+    @requires("kinds.list")
     def dismiss(self, notice: int) -> None:
         """Close one notice."""
         self.notices = [n for n in self.notices if n["id"] != notice]
@@ -76,8 +82,6 @@ async def watch_sessions(app: rx.App, period: float = CHECK_SECONDS) -> None:
 
 async def end_revoked(app: rx.App) -> int:
     """Send every open page whose session has ended to the login page; returns how many."""
-    from gmcenter.identity import sessions
-
     namespace = app.event_namespace
     if namespace is None:
         return 0
@@ -88,7 +92,7 @@ async def end_revoked(app: rx.App) -> int:
     ended = 0
     for cookie, tokens in tabs.items():
         try:
-            await sessions.authenticate_cookie(cookie)
+            await sessions.authenticate_cookie(cookie, touch=False)
         except Unauthenticated:
             for token in tokens:
                 async with app.modify_state(rx.BaseStateToken(ident=token, cls=Session)) as root:
