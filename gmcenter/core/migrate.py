@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, create_engine, event, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
+from gmcenter.core import vault
 from gmcenter.core.database import driver_url
 from gmcenter.core.settings import settings
 
@@ -149,3 +150,17 @@ def differences(url: str | None = None) -> list[Any]:
         options = {"compare_type": True, "compare_server_default": True, "target_metadata": SQLModel.metadata}
         context = MigrationContext.configure(connection, opts=options)
         return list(compare_metadata(context, SQLModel.metadata))
+
+
+def prepare() -> str:
+    """What a process does before anything else: the schema brought up to date and the master key there.
+
+    A fresh installation gets a key of its own; one whose database already holds what a key has sealed or signed never
+    does. Returns the revision. Raises SchemaError and VaultError with what to do.
+    """
+    url = _url(None)
+    revision = upgrade(url)
+    with _locked(url) as connection:  # two first starts at once make one key
+        used = "SELECT EXISTS (SELECT 1 FROM secret) OR EXISTS (SELECT 1 FROM audit_entry)"
+        vault.ensure_key(settings(), fresh=not connection.execute(text(used)).scalar_one())
+    return revision

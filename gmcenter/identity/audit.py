@@ -77,7 +77,8 @@ class Head:
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
     """What ``verify`` found: the first entry that is not as it was written (None when all are), the number of good
-    entries before it, and the head that they end in."""
+    entries before it, the head that they end in, and why the chain breaks there (``entry_missing``, ``not_chained``,
+    ``changed``, ``not_the_logged_head``, ``tail_missing``)."""
 
     first_bad_seq: int | None
     count: int
@@ -262,20 +263,20 @@ async def verify(expected: Head | None = None) -> VerifyResult:
         if len(rows) < BATCH:
             break
     if expected is not None and expected.seq > seq:
-        return VerifyResult(seq + 1, seq, Head(seq, previous), "the tail is missing")
+        return VerifyResult(seq + 1, seq, Head(seq, previous), "tail_missing")
     return VerifyResult(None, seq, Head(seq, previous))
 
 
 def _broken(row: AuditEntry, seq: int, previous: str, expected: Head | None) -> str:
-    """Why a row is not the entry that belongs at this place; empty when it is."""
+    """Why a row is not the entry that belongs here; empty when it is."""
     if row.seq != seq:
-        return "an entry is missing"
+        return "entry_missing"
     if row.previous != previous:
-        return "the entry is not chained to the one before"
+        return "not_chained"
     if not hmac.compare_digest(row.mac.encode(), _mac(row).encode()):
-        return "the entry was changed"
+        return "changed"
     if expected is not None and expected.seq == seq and row.mac != expected.mac:
-        return "the entry is not the one whose head was logged"
+        return "not_the_logged_head"
     return ""
 
 
