@@ -220,12 +220,14 @@ class Connection:
     ) -> AsyncGenerator[bytes]:
         """GET an answer piece by piece, for as long as the server sends; use it under `contextlib.aclosing`.
 
+        The first piece is empty and says that the server has accepted.
         `silent` is how long, in seconds, the server may send nothing. Raises what `request` raises.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silent)
         try:
             async with self._send("GET", path, params, None, headers, timeout, answer_within) as response:
                 await self._refuse(response)
+                yield b""
                 async for chunk in response.content.iter_any():
                     yield chunk
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as problem:

@@ -65,7 +65,7 @@ class Column:
     field: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kind:
     """One kind of Kubernetes object.
 

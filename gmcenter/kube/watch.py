@@ -13,7 +13,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -68,6 +68,13 @@ class Bookmark:
 
 
 @dataclass(slots=True)
+class Opened:
+    """The server has accepted to tell the changes after the place that was reached."""
+
+    at: float
+
+
+@dataclass(slots=True)
 class Trouble:
     """The cluster cannot be watched at present; the next attempt comes after `pause` seconds."""
 
@@ -75,7 +82,7 @@ class Trouble:
     pause: float
 
 
-Batch = Initial | InitialEnd | Changes | Bookmark | Trouble
+Batch = Initial | InitialEnd | Changes | Bookmark | Opened | Trouble
 
 
 class _Event(msgspec.Struct):
@@ -118,10 +125,13 @@ class _NotServed(Exception):
 
 
 @dataclass(slots=True)
-class _Place:
-    """How far a watch has come. `last` is the newest object seen; its version is read only when it is needed."""
+class Place:
+    """How far a watch has come. `last` is the newest object seen; its version is read only when it is needed.
 
-    resource_version: str | None
+    Give the same one to the next `watch` and it goes on where this one was closed.
+    """
+
+    resource_version: str | None = None
     last: msgspec.Raw | None = None
     opened: float = field(default_factory=clock.monotonic)
 
@@ -141,7 +151,7 @@ class _Place:
 
 
 async def lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[tuple[list[bytes], float]]:
-    """Whole lines of a stream, as many as came together, and when they came (epoch seconds).
+    """Whole lines of a stream, as many as came together, and when they came (epoch seconds); none for an empty piece.
 
     A line cut off by the end of the stream is dropped. Raises Expired for a line longer than any object may be.
     """
@@ -149,6 +159,8 @@ async def lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[tuple[list[bytes
     held = 0
     async for chunk in chunks:
         if b"\n" not in chunk:
+            if not chunk:
+                yield [], clock.epoch()
             parts.append(chunk)
             held += len(chunk)
             if held > LINE_BYTES:
@@ -163,19 +175,19 @@ async def lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[tuple[list[bytes
 async def watch(
     connection: Connection,
     kind: Kind,
-    resource_version: str | None = None,
+    place: Place | None = None,
     namespace: str | None = None,
     *,
     silent: float = SILENT_SECONDS,
     wake: asyncio.Event | None = None,
 ) -> AsyncGenerator[Batch]:
-    """Watch a kind for ever, from a resource version or, without one, from the whole state; use it under `aclosing`.
+    """Watch a kind for ever, from a place or, without one, from the whole state; use it under `aclosing`.
 
     `silent` seconds without a byte reopen the watch (bookmarks come every minute). Setting `wake` ends a pause early.
     Raises nothing but cancellation and errors of the program itself: what the cluster does wrong comes as Trouble.
     """
     path = kind.path_in(namespace)
-    place = _Place(resource_version)
+    place = place if place is not None else Place()
     failures = 0
     while True:
         place.opened = clock.monotonic()
@@ -222,7 +234,7 @@ async def _sleep(seconds: float, wake: asyncio.Event | None) -> None:
     wake.clear()
 
 
-async def _once(connection: Connection, path: str, place: _Place, silent: float) -> AsyncGenerator[Batch]:
+async def _once(connection: Connection, path: str, place: Place, silent: float) -> AsyncGenerator[Batch]:
     """One attempt: from where the watch stands to the end of the server's answer."""
     if place.version() is None:
         if connection.serves_watch_list:
@@ -242,7 +254,7 @@ async def _once(connection: Connection, path: str, place: _Place, silent: float)
             yield batch
 
 
-async def _paged(connection: Connection, path: str, place: _Place) -> AsyncGenerator[Batch]:
+async def _paged(connection: Connection, path: str, place: Place) -> AsyncGenerator[Batch]:
     """The whole state, 500 objects at a time. A page whose continue token has expired starts the list over."""
     params, begins = {"limit": str(PAGE)}, True
     while True:
@@ -274,7 +286,7 @@ def _watching(**more: str) -> dict[str, str]:
 _PLAIN = {"Accept-Encoding": "identity"}
 
 
-async def _streamed(connection: Connection, path: str, place: _Place, silent: float) -> AsyncGenerator[Batch]:
+async def _streamed(connection: Connection, path: str, place: Place, silent: float) -> AsyncGenerator[Batch]:
     """State and changes in one answer. Raises _NotServed where the server refuses to, or ignores the wish."""
     params = _watching(sendInitialEvents="true", resourceVersionMatch="NotOlderThan")
     initial, begins = True, True
@@ -332,7 +344,7 @@ def _state(connection: Connection, found: list[bytes], at: float) -> Iterator[Ba
         yield Initial(objects, at)
 
 
-async def _follow(connection: Connection, path: str, place: _Place, silent: float) -> AsyncGenerator[Batch]:
+async def _follow(connection: Connection, path: str, place: Place, silent: float) -> AsyncGenerator[Batch]:
     """The changes after the place that was reached."""
     params = _watching(resourceVersion=place.version() or "")
     try:
@@ -341,6 +353,8 @@ async def _follow(connection: Connection, path: str, place: _Place, silent: floa
             aclosing(lines(chunks)) as batches,
         ):
             async for found, at in batches:
+                if not found:
+                    yield Opened(at)
                 for batch in _changes(connection, place, found, at):
                     yield batch
     except UpstreamError as error:
@@ -382,7 +396,7 @@ def _failed(connection: Connection, raw: msgspec.Raw) -> Exception:
     )
 
 
-def _changes(connection: Connection, place: _Place, found: list[bytes], at: float) -> Iterator[Batch]:
+def _changes(connection: Connection, place: Place, found: list[bytes], at: float) -> Iterator[Batch]:
     """Batches of lines of a watch under way, up to an ERROR event, which is raised after what came before it."""
     changes: list[tuple[bool, msgspec.Raw]] = []
     marked: msgspec.Raw | None = None
@@ -414,6 +428,3 @@ def _initial_end(found: list[bytes]) -> int:
 
 def _bookmarked(connection: Connection, line: bytes) -> str:
     return _decode_marked(_events(connection, [line])[0].object).metadata.resource_version or ""
-
-
-__all__: list[Any] = ["Batch", "Bookmark", "Changes", "Initial", "InitialEnd", "Trouble", "lines", "watch"]
