@@ -32,5 +32,11 @@ config = rx.Config(
         ),
         BundlePlugin(),
     ],
+    # Icons are imported one by one by our own scripts; fonts are served by us, cut into slices by unicode range.
+    frontend_packages=[
+        "lucide-react@1.26.0",
+        "@fontsource-variable/noto-sans-kr@5.3.1",
+        "@fontsource-variable/noto-sans-mono@5.3.0",
+    ],
     disable_plugins=[rx.plugins.SitemapPlugin],
 )

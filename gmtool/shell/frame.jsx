@@ -1,6 +1,8 @@
 // The frame around every page: menu, header controls, quick search, notices, keyboard help, the end of a session.
 import { useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { Link, useLocation, useNavigate } from "react-router";
+import "@fontsource-variable/noto-sans-kr";
+import "@fontsource-variable/noto-sans-mono";
 import { ColorModeContext, EventLoopContext } from "$/utils/context-registry";
 import { setLanguage, text, useLanguage } from "$/public/external/gmtool/shell/i18n/i18n.js";
 import { Icon } from "./icons.jsx";

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import reflex as rx
+from reflex.event import EventSpec
 from reflex.middleware import Middleware
 from reflex.state import BaseState, StateUpdate
 
@@ -160,7 +161,7 @@ class SessionMiddleware(Middleware):
         return None
 
 
-def tell_failure(exception: Exception) -> rx.event.EventSpec | None:
+def tell_failure(exception: Exception) -> EventSpec | None:
     """What a user sees when a handler fails in a way that nobody foresaw: that it did, and nothing of how."""
     from gmtool.shell.session import Session
 

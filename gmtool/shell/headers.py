@@ -37,7 +37,7 @@ def content_security_policy(bundle: Path) -> str:
             "script-src 'self' " + " ".join(hashes),
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data:",
-            "font-src 'self'",
+            "font-src 'self' data:",
             "connect-src 'self'",
             "form-action 'self'",
             "base-uri 'none'",
