@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("gmtool", "gmcenter/locale", "assets")
 FILES = ("rxconfig.py", ".npmrc", "gmcenter/kube/kinds.py", "gmcenter/core/i18n.py", "requirements.lock")
 SUFFIXES = {".py", ".js", ".jsx", ".css", ".json", ".svg", ".po", ".png", ".ico", ".woff2"}
-SERVER_ONLY = {"gmtool/asgi.py", "gmtool/build.py"}
+SERVER_ONLY = {"gmtool/asgi.py", "gmtool/build.py", "gmtool/shell/headers.py", "gmtool/shell/guard.py"}
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 KEEP_BUNDLES = 6
 

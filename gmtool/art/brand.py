@@ -16,7 +16,7 @@ from typing import Any
 
 WIDTH, HEIGHT = 648, 900
 PIXELS_PER_DEGREE = 84.0  # of longitude
-CENTRE = (127.62, 35.98, 288.0, 428.0)  # longitude, latitude, x, y
+CENTRE = (127.62, 35.98, 270.0, 420.0)  # longitude, latitude, x, y
 TOLERANCE = 0.55  # pixels that a coast may be off
 KOREA, NEIGHBOURS = "410", ("408", "392", "156", "643")
 HUB = "daejeon"

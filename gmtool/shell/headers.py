@@ -69,6 +69,8 @@ class Gate:
         self.api_paths = api_paths
         self.allowed = frozenset(origins)
         self.policy = content_security_policy(bundle).encode()
+        client = bundle / "build" / "client"
+        self.pages = frozenset("/" + p.relative_to(client).with_suffix("").as_posix() for p in client.rglob("*.html"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -84,6 +86,9 @@ class Gate:
         if self.api is not None and path.startswith(self.api_paths):
             await self.api(scope, receive, self.with_headers(path, send, page=False))
         else:
+            if scope["type"] == "http" and path in self.pages:
+                # The file server would redirect to the same path with a slash, by an address that a proxy may not have.
+                scope = {**scope, "path": f"{path}.html", "raw_path": f"{path}.html".encode()}
             await self.portal(scope, receive, self.with_headers(path, send, page=True))
 
     @staticmethod

@@ -1,0 +1,125 @@
+// Five states that a page can be in besides showing its rows: empty, loading, denied, away, failed.
+// Each says what happened, why, and what to do next.
+import "./list.css";
+import { Age, useWords } from "./base.jsx";
+import { Icon } from "./icons.jsx";
+import { clustersOf } from "./freshness.jsx";
+
+function Centre({ icon, tone = "", title, children }) {
+  return (
+    <div className="gm-centre" role="status">
+      <span className={`em ${tone}`}><Icon name={icon} size="l" /></span>
+      <b>{title}</b>
+      {children}
+    </div>
+  );
+}
+
+/** Answered, and there is nothing. It says how many clusters answered, because "nothing" is only true of those. */
+export function Empty({ title, fresh, filtered, onClear, hint, action }) {
+  const { t, n } = useWords();
+  const needed = fresh?.needed ?? 0;
+  const answered = fresh?.answered ?? 0;
+  const silent = clustersOf(fresh).filter((one) => one.state !== "live");
+  if (fresh && needed === 0) {
+    return (
+      <Centre icon="server" title={t("ui.empty.no_clusters")}>
+        <p className="q">{t("ui.empty.no_clusters_hint")}</p>
+      </Centre>
+    );
+  }
+  return (
+    <Centre icon="inbox" title={filtered ? t("ui.empty.filtered", { title }) : t("ui.empty.title", { title })}>
+      <p className="q">
+        {fresh ? (
+          <>
+            <b>{answered >= needed ? t("ui.empty.all_answered", { count: n(needed) }) : t("ui.empty.some_answered", { answered: n(answered), needed: n(needed) })}</b>
+            <br />
+          </>
+        ) : null}
+        {silent.length ? <>{t("ui.empty.silent", { clusters: silent.map((one) => one.cluster).join(", ") })}<br /></> : null}
+        {filtered ? t("ui.empty.filtered_hint") : hint}
+      </p>
+      <div className="row">
+        {filtered ? <button type="button" className="btn pri" onClick={onClear}>{t("ui.table.filters_clear")}</button> : action}
+      </div>
+    </Centre>
+  );
+}
+
+/** Rows to be, in their final size. */
+export function Skeleton({ columns, rows = 8, selectable = true }) {
+  return (
+    <tbody aria-hidden="true" className="gm-skeleton">
+      {Array.from({ length: rows }, (_, index) => (
+        <tr key={index}>
+          {selectable ? <td /> : null}
+          {columns.map((column, at) => (
+            <td key={column.key}><i className="sk" style={{ width: `${40 + ((index * 37 + at * 23) % 45)}%` }} /></td>
+          ))}
+          <td className="gm-rest" />
+        </tr>
+      ))}
+    </tbody>
+  );
+}
+
+/** No source has answered, so nothing can be said about what is there. */
+export function Nobody({ fresh, title }) {
+  const { t, n } = useWords();
+  const clusters = clustersOf(fresh);
+  return (
+    <Centre icon="unplug" tone="away" title={t("ui.nobody.title")}>
+      <p className="q">{t("ui.nobody.text", { title, needed: n(fresh?.needed ?? clusters.length) })}</p>
+      <div className="rule">
+        {clusters.slice(0, 5).map((one) => (
+          <Reason key={one.cluster} cluster={one} />
+        ))}
+      </div>
+      <p className="q micro">{t("ui.nobody.retry")}</p>
+    </Centre>
+  );
+}
+
+function Reason({ cluster }) {
+  const { t } = useWords();
+  return (
+    <>
+      <span className="q">{cluster.cluster}</span>
+      <span>
+        {t(`source.${cluster.state}`)}
+        {cluster.error ? ` · ${cluster.error}` : ""}
+        {cluster.asOf ? <> · <Age at={cluster.asOf} past /></> : null}
+      </span>
+    </>
+  );
+}
+
+/** An error as its code has it: denied, away, or failed with the reason that the other side gave. */
+export function Failed({ problem, onRetry }) {
+  const { t, lang } = useWords();
+  const own = problem?.[lang] ?? problem ?? {};
+  const { code } = problem ?? {};
+  const denied = code === "forbidden" || code === "unauthenticated";
+  const away = code === "cluster_unreachable";
+  const rules = [
+    [t("ui.problem.code"), code],
+    [t("ui.problem.rule"), denied ? problem?.params?.rule : null],
+    [t("ui.problem.remedy"), own.hint],
+  ].filter(([, value]) => value);
+  return (
+    <Centre icon={denied ? "lock" : away ? "unplug" : "circle-x"} tone={denied ? "warn" : away ? "away" : "bad"} title={denied ? t("ui.problem.denied") : (own.title ?? t("ui.problem.failed"))}>
+      {own.detail && own.detail !== own.title ? <p className="q">{own.detail}</p> : null}
+      {rules.length ? (
+        <div className="rule">
+          {rules.map(([name, value]) => [<span key={name} className="q">{name}</span>, <span key={`${name}=`} className={name === t("ui.problem.remedy") ? "" : "m"}>{value}</span>])}
+        </div>
+      ) : null}
+      {denied || !onRetry ? null : (
+        <div className="row">
+          <button type="button" className="btn pri" onClick={onRetry}><Icon name="refresh-cw" size="s" />{t("ui.retry")}</button>
+        </div>
+      )}
+    </Centre>
+  );
+}
