@@ -150,16 +150,16 @@ export function signOf(state) {
 }
 
 /** The word of a status in the reader's language; a reason that Kubernetes gave stays as it is. */
-export function statusWord(words, status, past = false) {
+export function statusWord(words, status, past = false, params = undefined) {
   if (!status) return "–";
   const key = `status.${String(status).replaceAll(" ", "_")}`;
   if (past && words.has(`${key}.was`)) return words.t(`${key}.was`);
-  const word = words.has(key) ? words.t(key) : String(status);
+  const word = words.has(key) ? words.t(key, params) : String(status);
   return past ? words.t("ui.was", { status: word }) : word;
 }
 
 /** A chip: icon and word on the tint of their state. `asOf` set means: last known, its source is away since then. */
-export function Status({ status, state, away = false, asOf }) {
+export function Status({ status, state, away = false, asOf, params }) {
   const words = useWords();
   if (away) {
     return (
@@ -176,7 +176,7 @@ export function Status({ status, state, away = false, asOf }) {
   return (
     <span className={`chip ${state ?? "plain"}`} title={String(status ?? "")}>
       <Icon name={signOf(state)} size="xs" />
-      {statusWord(words, status)}
+      {statusWord(words, status, false, params)}
     </span>
   );
 }

@@ -1,5 +1,5 @@
 // How a value of each column type is shown. Numbers and ages stand right, so that their digits line up.
-import { Age, CopyButton, Cut, Status, useWords } from "./base.jsx";
+import { Age, CopyButton, Cut, Status, serverNow, useTicking, useWords } from "./base.jsx";
 
 const RIGHT = new Set(["int", "float", "bytes", "duration", "time"]);
 export const isRight = (type) => RIGHT.has(type);
@@ -16,9 +16,22 @@ export function bytes(value) {
   return `${size >= 100 || Number.isInteger(size) ? Math.round(size) : size.toFixed(1)} ${UNITS[unit]}`;
 }
 
+const SOON = 30 * 86400;
+
+/** When something ends, as a date: it warns a month ahead, and says so when it is over. */
+function Until({ at }) {
+  const words = useWords();
+  const tone = useTicking(() => (at <= serverNow() ? "tbad" : at - serverNow() < SOON ? "twarn" : ""), at);
+  return (
+    <time className={`${tone} nw`} dateTime={words.iso(at)} title={words.iso(at)} suppressHydrationWarning>
+      {words.when(at).slice(0, 10)}
+    </time>
+  );
+}
+
 function Value({ column, value, row, asOf }) {
   const words = useWords();
-  if (column.type === "status") return <Status status={value} state={row._state} away={row._away} asOf={asOf} />;
+  if (column.type === "status") return <Status status={value} state={row._state} away={row._away} asOf={asOf} params={row.statusParams} />;
   if (value === null || value === undefined || value === "") return <span className="f">–</span>;
   switch (column.type) {
     case "time":
@@ -28,6 +41,10 @@ function Value({ column, value, row, asOf }) {
       return words.n(value, column.type === "float" ? 2 : 0);
     case "bytes":
       return bytes(value);
+    case "word":
+      return words.t(`${column.words}.${value}`);
+    case "date":
+      return <Until at={value} />;
     case "bool":
       return words.t(value ? "ui.yes" : "ui.no");
     case "tags": {

@@ -272,7 +272,7 @@ function Waiting() {
 }
 
 /** What is open: `detail` is what the server made of the address's `open` and `tab`. */
-export function DetailPane({ detail, tabs, kind }) {
+export function DetailPane({ detail, tabs, kind, children }) {
   const words = useWords();
   const { t, n } = words;
   const [query, change] = useQuery();
@@ -300,7 +300,8 @@ export function DetailPane({ detail, tabs, kind }) {
     pick(next);
     document.getElementById(`${id}${next}`)?.focus();
   };
-  const [cluster, ns, name] = wanted.split("/").map(decodeURIComponent);
+  const parts = wanted.split("/").map(decodeURIComponent);
+  const [cluster, ns, name] = parts.length === 1 ? ["", "", parts[0]] : parts; // a cluster is named by its name alone
   const row = here?.row ?? {};
   return (
     <section className="gm-detail" aria-label={t("ui.detail.title", { name: name ?? "" })} data-beside={where === "beside" || undefined} data-offline={offline || undefined} data-gm-detail>
@@ -314,6 +315,7 @@ export function DetailPane({ detail, tabs, kind }) {
           {here?.fresh && !row._away ? <AsOf fresh={here.fresh} /> : null}
         </div>
         <span className="sp" />
+        {children}
         <button type="button" className="btn ghost ico sm" style={{ width: 26 }} title={t("ui.detail.turn")} aria-label={t("ui.detail.turn")} onClick={turn}>
           <Icon name={where === "below" ? "panel-right" : "panel-bottom"} size="s" />
         </button>

@@ -33,12 +33,13 @@ class Split(rx.Component):
     lib_dependencies: list[str] = [LUCIDE]
 
 
-def detail(kind: str, tabs: Sequence[str], shown: rx.Var[dict[str, Any]]) -> rx.Component:
+def detail(kind: str, tabs: Sequence[str], shown: rx.Var[dict[str, Any]], *actions: rx.Component) -> rx.Component:
     """What the address's `open` names, under the tab that its `tab` names (the first when it names none).
 
     `shown` is made by `gmtool.live.frames.detail`: what the object is, where it lives, and the blocks of the tab.
+    `actions` stand in its header.
     """
-    return DetailPane.create(kind=kind, tabs=list(tabs), detail=shown)
+    return DetailPane.create(*actions, kind=kind, tabs=list(tabs), detail=shown)
 
 
 def split(listed: rx.Component, opened: rx.Component) -> rx.Component:
