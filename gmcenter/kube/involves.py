@@ -85,3 +85,19 @@ def pod_workload(_rows: Rows, body: Body) -> dict[str, Any] | None:
     if kind == "ReplicaSet" and template and name.endswith(f"-{template}"):
         return {"name": name.removesuffix(f"-{template}"), "kind": "Deployment", "replicaName": name}
     return {"name": name, "kind": kind, "replicaName": name if kind == "ReplicaSet" else None}
+
+
+def events(rows: Rows) -> list[dict[str, Any]]:
+    """Events about an object, as details embed them; `eventTime` is when it was seen last (epoch seconds)."""
+    return _cut(
+        rows,
+        kind="kind",
+        name="objectName",
+        namespace="namespace",
+        cluster="cluster",
+        message="message",
+        reason="reason",
+        type="type",
+        count="count",
+        eventTime="lastSeen",
+    )

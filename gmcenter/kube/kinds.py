@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from gmcenter.kube import involves, status, values
+from gmcenter.kube import details, involves, status, values
+from gmcenter.kube.details import Detail
 from gmcenter.kube.objects import Deployment, Event, Item, Namespace, Node, Pod, Service
 from gmcenter.kube.relations import Relation, contains, derived, manages, runs_on, selected_by, selects
 from gmcenter.kube.status import Status
@@ -70,7 +71,8 @@ class Kind:
     """One kind of Kubernetes object.
 
     `columns` are its own columns, in the order in which projected values stand; `layout` names what a list shows at
-    first, in order, common columns included. `icon` is lucide's name, `menu` the list page's path.
+    first, in order, common columns included. `detail` tells what
+    a body has beyond the row. `icon` is lucide's name, `menu` the list page's path.
     """
 
     plural: str
@@ -82,6 +84,7 @@ class Kind:
     tabs: tuple[str, ...]
     menu: str
     icon: str
+    detail: Detail
     group: str = ""
     version: str = "v1"
     namespaced: bool = True
@@ -177,6 +180,7 @@ NODE = Kind(
     tabs=("overview", "resources", "conditions", "metadata", "events", "involves", "yaml"),
     menu="/platform/nodes",
     icon="server",
+    detail=details.node,
     relations=(runs_on(involves.pods),),
     created_field="created_at",
 )
@@ -192,6 +196,7 @@ NAMESPACE = Kind(
     tabs=("overview", "resources", "metadata", "events", "yaml"),
     menu="/service/namespaces",
     icon="folder",
+    detail=details.namespace,
     relations=(
         contains("deployments", involves.workload_rows),
         contains("pods", involves.pods),
@@ -241,6 +246,7 @@ POD = Kind(
     tabs=("overview", "resources", "metadata", "status", "events", "involves", "yaml"),
     menu="/service/workloads/pods",
     icon="box",
+    detail=details.pod,
     relations=(derived("workloadList", involves.pod_workload), selected_by("serviceList", involves.services)),
     created_field="creationTimestamp",
 )
@@ -280,6 +286,7 @@ DEPLOYMENT = Kind(
     tabs=("overview", "resources", "metadata", "events", "involves", "yaml"),
     menu="/service/workloads/deployments",
     icon="layers",
+    detail=details.deployment,
     relations=(
         manages(involves.deployment_pods, "Deployment"),
         selected_by("services", involves.services, "spec", "template"),
@@ -314,6 +321,7 @@ SERVICE = Kind(
     tabs=("overview", "involves", "ports", "metadata", "events", "yaml"),
     menu="/service/workloads/services",
     icon="network",
+    detail=details.service,
     relations=(selects("pods", involves.service_pods), selects("workloads", involves.service_workloads)),
 )
 
@@ -342,6 +350,7 @@ EVENT = Kind(
     tabs=("overview", "metadata", "yaml"),
     menu="/service/events",
     icon="bell",
+    detail=details.event,
     created_field="creationTimestamp",
     default_sort="-lastSeen",
 )
