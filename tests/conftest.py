@@ -1,3 +1,3 @@
-"""What every tier shares: the lab's clusters."""
+"""What every tier shares: the lab's clusters, PostgreSQL, fresh installations."""
 
-pytest_plugins = ["tests.lab.fixtures"]
+pytest_plugins = ["tests.lab.fixtures", "tests.support.postgres", "tests.support.identity"]

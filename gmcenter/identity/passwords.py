@@ -24,7 +24,13 @@ LONGEST: Final = 256
 GENERATED_CHARACTERS: Final = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 GENERATED_LENGTH: Final = 20
 
-_hasher: Any = argon2.using(type="ID", time_cost=3, memory_cost=64 * 1024, parallelism=4)
+
+def make_hasher() -> Any:
+    """The hash with the parameters of today."""
+    return argon2.using(type="ID", time_cost=3, memory_cost=64 * 1024, parallelism=4)
+
+
+_hasher: Any = make_hasher()
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="gm-password")
 
 
@@ -41,7 +47,7 @@ def check(password: str, *, name: str = "", field: str = "password") -> None:
         errors.append(FieldError(field, "identity.password.too_short", {"shortest": SHORTEST}))
     if len(text) > LONGEST:
         errors.append(FieldError(field, "identity.password.too_long", {"longest": LONGEST}))
-    if any(unicodedata.category(character) == "Cc" for character in text):
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         errors.append(FieldError(field, "identity.password.control_character"))
     if name and text.casefold() == name.casefold():
         errors.append(FieldError(field, "identity.password.same_as_name"))

@@ -9,6 +9,7 @@ Every check asks the registry, so a revoke ends requests and open pages within s
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -33,6 +34,8 @@ KEEP_ENDED_SECONDS: Final = 30 * 86_400.0
 """How long the row of an ended session is kept."""
 
 Kind = Literal["browser", "api"]
+
+_SESSION_ID = re.compile(r"[0-9a-f]{32}")
 
 logger = get_logger(__name__)
 
@@ -85,8 +88,8 @@ async def login_browser(name: str, password: str, *, ip: str | None, agent: str 
 
 
 def normalised_name(name: str) -> str:
-    """The login name that a typed one means: case and surrounding space do not matter."""
-    return name.strip().lower()
+    """The login name that a typed one means: case and surrounding space do not matter, and no database chokes on it."""
+    return name.strip().lower().replace("\0", "?").encode("utf-8", "replace").decode()
 
 
 async def _login(name: str, password: str, kind: Kind, ip: str | None, agent: str) -> tuple[Actor, str]:
@@ -300,6 +303,8 @@ async def logout(actor: Actor) -> None:
 
 async def revoke(actor: Actor, session_id: str) -> None:
     """End a session: one's own, or any by a Platform Admin. Raises NotFound and Forbidden."""
+    if _SESSION_ID.fullmatch(session_id) is None:
+        raise NotFound(name=session_id)
     async with database.read() as session:
         row = await session.get(LoginSession, session_id)
     if row is None or row.revoked_at is not None:

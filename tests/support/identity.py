@@ -1,0 +1,105 @@
+"""A fresh installation for tests of identity: settings, key, migrated database, cheap password hashes, a clock to move."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from passlib.hash import argon2
+from pydantic import SecretStr
+
+from gmcenter.core import clock, database, migrate, vault
+from gmcenter.core.settings import Settings, configure
+from gmcenter.identity import passwords, registry, service, throttle
+from gmcenter.identity.actor import SYSTEM, Role
+from gmcenter.identity.schema import NewUser, UserView
+
+PASSWORD = "Correct-horse-7"
+
+
+@dataclass
+class MovableClock:
+    """The product's clock, moved by hand on top of the real one."""
+
+    ahead: float = 0.0
+
+    def advance(self, seconds: float) -> None:
+        self.ahead += seconds
+
+
+@pytest.fixture
+def time_machine(monkeypatch: pytest.MonkeyPatch) -> MovableClock:
+    """Moves what ``clock.epoch`` and ``clock.monotonic`` say."""
+    moved, epoch, monotonic = MovableClock(), clock.epoch, clock.monotonic
+    monkeypatch.setattr(clock, "epoch", lambda: epoch() + moved.ahead)
+    monkeypatch.setattr(clock, "monotonic", lambda: monotonic() + moved.ahead)
+    return moved
+
+
+@pytest.fixture(scope="session")
+def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("identity") / "system.db"
+    migrate.upgrade(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(make_postgres: Callable[[], str]) -> str:
+    url = make_postgres()
+    migrate.upgrade(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def installation(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Settings]:
+    """A fresh installation on each database, with a password hash that costs nothing and generous rate limits."""
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("_migrated_sqlite")
+        (tmp_path / "system.db").write_bytes(template.read_bytes())
+        url = ""
+    else:
+        source = request.getfixturevalue("_migrated_postgres")
+        url = _copy(source, f"gm_identity_{tmp_path.parent.name}_{tmp_path.name}".lower()[:63])
+    chosen = Settings(data=tmp_path, system_url=url, login_rate="10000/minute")
+    configure(chosen)
+    vault.forget_keys()
+    vault.ensure_key(chosen, fresh=True)
+    monkeypatch.setattr(passwords, "_hasher", argon2.using(type="ID", time_cost=1, memory_cost=64, parallelism=1))
+    passwords._nobodys_hash.cache_clear()
+    throttle.reset()
+    registry.forget()
+    yield chosen
+    await database.dispose()
+    configure(None)
+    vault.forget_keys()
+    throttle.reset()
+    registry.forget()
+    passwords._nobodys_hash.cache_clear()
+
+
+def _copy(url: str, name: str) -> str:
+    server, _, template = url.rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'drop database if exists "{name}"')
+        connection.execute(f'create database "{name}" template "{template}"')
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+def real_hashes(installation: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The parameters that the product uses, for tests of what they cost."""
+    monkeypatch.setattr(passwords, "_hasher", passwords.make_hasher())
+    passwords._nobodys_hash.cache_clear()
+    yield
+    passwords._nobodys_hash.cache_clear()
+
+
+async def make_user(name: str, role: Role = "SA", password: str = PASSWORD) -> UserView:
+    """A user made by the system."""
+    return await service.create(SYSTEM, NewUser(name=name, password=SecretStr(password), role=role))
