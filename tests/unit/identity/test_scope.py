@@ -65,8 +65,11 @@ async def test_a_change_of_role_bumps_the_version(installation: Settings) -> Non
 
 
 async def test_a_change_that_is_rolled_back_bumps_nothing(installation: Settings) -> None:
-    with pytest.raises(RuntimeError):
+    async def change() -> None:
         async with audit.transaction() as session:
             await scope.bump(session)
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await change()
     assert await scope.version() == 0
