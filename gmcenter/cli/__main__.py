@@ -1,18 +1,72 @@
-"""Entry of `./gm`: commands are imported only when they are asked for, so that `--help` stays quick."""
+"""Entry of `./gm`. A command's module is imported when the command is used, so that `gm --help` stays quick."""
 
-import subprocess
-import sys
-from pathlib import Path
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
 
 from gmcenter import __version__
 
-ROOT = Path(__file__).resolve().parents[2]
-app = typer.Typer(name="gm", no_args_is_help=True, add_completion=False, help="Run and operate GEdge GM.")
+# name → (module with a typer app called `app`, whether it has commands of its own, help panel, one line of help)
+COMMANDS: dict[str, tuple[str, bool, str, str]] = {
+    "demo": (
+        "demo",
+        False,
+        "Start",
+        "Everything from nothing: three real clusters, workloads, users, console.",
+    ),
+    "up": ("up", False, "Start", "Start the console on this machine."),
+    "down": ("down", False, "Start", "Stop what `gm up` or `gm demo` started."),
+    "user": ("users", True, "Operate", "Add, list, disable and unlock users."),
+    "cluster": ("cluster", True, "Operate", "Add, list, check and remove clusters."),
+    "audit": ("audit", True, "Operate", "Check the audit."),
+    "db": ("db", True, "Operate", "Migrate the system database."),
+    "web": ("web", False, "Processes", "Serve pages, socket and REST on one port."),
+    "collect": ("collect", False, "Processes", "Watch the clusters and keep the inventory."),
+    "work": ("work", False, "Processes", "Do what is due by the hour."),
+    "lab": ("lab", True, "Develop", "Real control planes with simulated nodes on this machine."),
+    "test": ("test", False, "Develop", "Install what the tests need, and run them."),
+    "lint": ("lint", False, "Develop", "Check style, types, layers and our own rules."),
+    "i18n": ("i18n", False, "Develop", "Check that every text is there in Korean and English."),
+    "bench": ("bench", False, "Develop", "Measure against the budgets."),
+}
 
 
-@app.callback(invoke_without_command=True)
+class LazyGroup(TyperGroup):
+    """Knows every command's name and one line about it; imports the rest on use."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        for name, (_, _, panel, line) in COMMANDS.items():
+            self.commands[name] = TyperCommand(name, help=line, rich_help_panel=panel)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Replace the placeholder by the command itself before it is run."""
+        if args and args[0] in COMMANDS:
+            module, group, *_ = COMMANDS[args[0]]
+            app = importlib.import_module(f"gmcenter.cli.{module}").app
+            command = get_group(app) if group else get_command(app)
+            command.name = args[0]
+            self.commands[args[0]] = command
+        return super().resolve_command(ctx, args)
+
+
+gm = typer.Typer(
+    name="gm",
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Settings are GM_* variables (README). Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 unusable.",
+)
+
+
+@gm.callback(invoke_without_command=True)
 def main(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
     """Run and operate GEdge GM."""
     if version:
@@ -20,12 +74,5 @@ def main(version: bool = typer.Option(False, "--version", help="Print the versio
         raise typer.Exit
 
 
-@app.command()
-def test(paths: list[str] = typer.Argument(None, help="Test files or folders; all tiers when left out.")) -> None:
-    """Run the tests."""
-    command = [sys.executable, "-m", "pytest", *(paths or ["tests"])]
-    raise typer.Exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
-
-
 if __name__ == "__main__":
-    app()
+    gm(prog_name="gm")

@@ -17,6 +17,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -243,3 +244,20 @@ def _forget_others(home: Path, keep: int = 2) -> None:
     for mark in builds[keep:]:
         if mark.parent != home:
             shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def _main() -> None:
+    """`python -m tests.lab.build`: compile if need be; ended by SIGTERM, it ends the compiler too."""
+
+    def leave(*_: object) -> None:
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        print(ensure(lambda step: print(f"{step.percent:5.1f} % {step.state} {step.detail}", file=sys.stderr)).binary)
+    except BuildFailed as failure:
+        sys.exit(str(failure))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,72 @@
+"""``gm lint``: style, types, layers, and our own rules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _tool(*command: str) -> Callable[[], bool]:
+    return lambda: subprocess.run([sys.executable, *command], cwd=ROOT, check=False).returncode == 0
+
+
+def _own_rules() -> bool:
+    from gmcenter.cli import lints
+
+    found = lints.complaints()
+    for complaint in found:
+        typer.echo(complaint)
+    return not found
+
+
+def _texts() -> bool:
+    from gmcenter.cli import texts
+
+    found = texts.complaints()
+    for complaint in found:
+        typer.echo(complaint)
+    return not found
+
+
+STEPS: dict[str, Callable[[], bool]] = {
+    "style": _tool("-m", "ruff", "check", "--quiet", "."),
+    "format": _tool("-m", "ruff", "format", "--check", "--quiet", "."),
+    "types": _tool("-m", "mypy"),
+    "layers": _tool(
+        "-c", "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=False))"
+    ),
+    "rules": _own_rules,
+    "texts": _texts,
+}
+
+
+@app.command()
+def lint(
+    steps: Annotated[list[str] | None, typer.Argument(help=f"Of: {', '.join(STEPS)}. All when left out.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Let ruff mend style and format first.")] = False,
+) -> None:
+    """Check style, format, types, layers, our own rules and the texts; exit code 1 when anything is wrong."""
+    unknown = set(steps or ()) - set(STEPS)
+    if unknown:
+        raise typer.BadParameter(f"no such step: {', '.join(sorted(unknown))}")
+    if fix:
+        _tool("-m", "ruff", "check", "--quiet", "--fix", ".")()
+        _tool("-m", "ruff", "format", "--quiet", ".")()
+    failed = [name for name in STEPS if (not steps or name in steps) and not _step(name)]
+    if failed:
+        typer.secho(f"lint: {', '.join(failed)} failed", fg=typer.colors.RED, err=True)
+        raise typer.Exit(1)
+    typer.echo("lint: all well")
+
+
+def _step(name: str) -> bool:
+    typer.secho(f"· {name}", bold=True)
+    return STEPS[name]()

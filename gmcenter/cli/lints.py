@@ -1,0 +1,130 @@
+"""Our own rules, those that no ready-made tool knows. Each is a function from a source file to complaints."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("gmcenter", "gmtool", "tests", "alembic")
+LONGEST = 400
+
+# What the portal may know of the service layer: use cases and what goes in and out, values, and plumbing without data.
+PORTAL_MAY_IMPORT = re.compile(
+    r"gmcenter\.("
+    r"core\.(errors|i18n|clock|log|metrics|settings)"
+    r"|identity\.(actor|policy|scope|sessions|service|schema)"
+    r"|inventory\.service|kube\.kinds"
+    r"|(?!core|identity|kube|fleet|inventory|jobs|providers|api|cli)[a-z_]+\.(service|schema)"
+    r")(\.|$)"
+)
+PORTAL_EXCEPTIONS = {"gmtool/asgi.py": {"gmcenter.api.app"}}  # one ASGI application holds both
+DOMAIN = re.compile(r"gmcenter\.(?!core|identity|kube|fleet|inventory|jobs|providers|api|cli)([a-z_]+)\.")
+HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bNotImplemented(Error)?\b")
+LAX = re.compile(r"verify\s*=\s*False|check_hostname\s*=\s*False|CERT_NONE|pytest\.mark\.(skip|xfail)\b")
+MACHINE = re.compile(r"/(?:home|Users)/[a-z]|/root/|/work/")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One Python file: its path from the root, its text and its syntax tree."""
+
+    path: str
+    text: str
+    tree: ast.Module
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A place and what is wrong there."""
+
+    path: str
+    line: int
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.words}"
+
+
+def sources() -> Iterator[Source]:
+    """Every Python file of ours."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            text = path.read_text()
+            where = path.relative_to(ROOT).as_posix()
+            yield Source(where, text, ast.parse(text, where))
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every imported module, `from a import b` as `a.b`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def portal_reaches_services_only(source: Source) -> Iterator[Complaint]:
+    """`gmtool` knows use cases and values, never tables, stores, connections or the vault."""
+    if not source.path.startswith("gmtool/"):
+        return
+    allowed = PORTAL_EXCEPTIONS.get(source.path, set())
+    for line, name in _imports(source.tree):
+        if name.startswith("gmcenter.") and not PORTAL_MAY_IMPORT.match(name):
+            if not any(name.startswith(exception) for exception in allowed):
+                yield Complaint(source.path, line, f"the portal may not import {name}")
+
+
+def domains_keep_their_tables(source: Source) -> Iterator[Complaint]:
+    """No domain imports another's `model`."""
+    own = DOMAIN.match(source.path.removesuffix(".py").replace("/", "."))
+    if not source.path.startswith("gmcenter/") or source.path.startswith("gmcenter/cli/"):
+        return
+    for line, name in _imports(source.tree):
+        other = re.match(r"gmcenter\.([a-z_]+)\.model(\.|$)", name)
+        if other and DOMAIN.match(name) and (own is None or own[1] != other[1]):
+            yield Complaint(source.path, line, f"{name}: a domain's tables are its own")
+
+
+def korean_lies_in_the_catalogue(source: Source) -> Iterator[Complaint]:
+    """No Hangul in code; tests may look for it."""
+    if source.path.startswith("tests/"):
+        return
+    for number, line in enumerate(source.text.splitlines(), 1):
+        if HANGUL.search(line):
+            yield Complaint(source.path, number, "Korean belongs in gmcenter/locale/ko")
+
+
+def nothing_is_unfinished_or_lax(source: Source) -> Iterator[Complaint]:
+    """No notes to self, no switched-off verification, no skipped test, no path of somebody's machine."""
+    if source.path == "gmcenter/cli/lints.py":
+        return
+    for number, line in enumerate(source.text.splitlines(), 1):
+        for pattern, why in ((UNFINISHED, "unfinished"), (LAX, "switched off"), (MACHINE, "a path of one machine")):
+            if found := pattern.search(line):
+                yield Complaint(source.path, number, f"{why}: {found[0].strip()}")
+
+
+def files_fit_in_a_head(source: Source) -> Iterator[Complaint]:
+    """A file of code past 400 lines is split by verb."""
+    lines = source.text.count("\n")
+    if lines > LONGEST and not source.path.startswith(("tests/", "alembic/")):
+        yield Complaint(source.path, lines, f"{lines} lines: split it")
+
+
+RULES: tuple[Callable[[Source], Iterator[Complaint]], ...] = (
+    portal_reaches_services_only,
+    domains_keep_their_tables,
+    korean_lies_in_the_catalogue,
+    nothing_is_unfinished_or_lax,
+    files_fit_in_a_head,
+)
+
+
+def complaints() -> list[Complaint]:
+    """What our own rules have against the present sources."""
+    return [complaint for source in sources() for rule in RULES for complaint in rule(source)]
