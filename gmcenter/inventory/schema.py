@@ -150,7 +150,8 @@ def _fields(kind: Kind) -> list[Field]:
     common: dict[str, tuple[str, bool, Dimension | None]] = {
         "name": ("k.name", False, None),
         "cluster": ("c.name", False, "cluster"),
-        "namespace": ("k.namespace", True, None),
+        # Sorted by from the namespace's side, so that a scope of few namespaces walks only those.
+        "namespace": ("n.name", True, "namespace") if kind.namespaced else ("k.namespace", True, None),
         "project": ("n.project", True, "namespace"),
         "workspace": ("n.workspace", True, "namespace"),
         "user": ("n.owner", True, "namespace"),
@@ -228,7 +229,13 @@ class Schema:
             # On SQLite an index ends with the row's id by itself; naming it would store it twice.
             ends = [made.c.id] if self.dialect == "postgresql" else []
             sa.Index(f"i_{table.name}_{name}", made.c[name], *ends)
-        sa.Table(table.words, self.metadata, self._key(), sa.Column("words", self._text, nullable=False))
+        sa.Table(
+            table.words,
+            self.metadata,
+            self._key(),
+            sa.Column("cluster", sa.Integer, nullable=False),
+            sa.Column("words", self._text, nullable=False),
+        )
 
     def _key(self, name: str = "id") -> sa.Column[Any]:
         kind = sa.BigInteger() if self.dialect == "postgresql" else sa.Integer()
@@ -285,11 +292,11 @@ class Schema:
             sa.Column("error", text),
             sa.Column("lag", sa.Double),
         )
-        sa.Table(
+        cluster = sa.Table(
             "cluster",
             metadata,
             self._key(),
-            sa.Column("name", text, nullable=False, unique=True),
+            sa.Column("name", text, nullable=False),
             sa.Column("state", text, nullable=False),
             sa.Column("last_seen", sa.Double),
             sa.Column("version", text),
@@ -298,6 +305,7 @@ class Schema:
             sa.Column("error", text),
             sa.Column("detail", text),
         )
+        sa.Index("u_cluster_name", cluster.c.name, unique=True)
         change = sa.Table(
             "change",
             metadata,

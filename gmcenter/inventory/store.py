@@ -106,7 +106,7 @@ class _Batch:
     def __init__(self) -> None:
         self.inserts: list[tuple[Any, ...]] = []
         self.updates: list[tuple[Any, ...]] = []
-        self.words: list[tuple[int, str]] = []
+        self.words: list[tuple[int, int, str]] = []
         self.bodies: list[tuple[int, bytes]] = []
         self.label_puts: list[tuple[int, int]] = []
         self.label_drops: list[tuple[int, int]] = []
@@ -130,6 +130,7 @@ class Store:
         self._pairs_epoch = ""
         self._namespaces: dict[tuple[int, str], int] = {}
         self._gone: OrderedDict[tuple[int, str, str], None] = OrderedDict()
+        self._clusters: set[int] = set()
         self._relists: dict[tuple[int, str], _Relist] = {}
         self._generation = 0
         self._next_row = self._next_pair = self._next_namespace = 1
@@ -156,6 +157,7 @@ class Store:
         self._pairs.clear()
         self._namespaces.clear()
         self._gone.clear()
+        self._clusters.clear()
         self._relists.clear()
         if self.dialect == "sqlite":
             highest = [f"select max(id) as id from {table.name}" for table in self.schema.tables.values()]
@@ -265,6 +267,7 @@ class Store:
             # What was remembered may have been undone with the transaction.
             self._pairs.clear()
             self._namespaces.clear()
+            self._clusters.clear()
             if self.dialect == "sqlite" and is_corrupt(error):
                 self.close()
                 path = sqlite_path(self.url)
@@ -338,6 +341,7 @@ class Store:
         with self._writing() as db:
             if self.dialect == "postgresql":
                 self._lock_source(db, cluster_id, kind.plural)
+            self._name_cluster(db, cluster_id)
             known = self._known(db, statements, cluster_id, [row.uid for row in upserts] + list(deletes))
             batch = _Batch()
             self._plan_upserts(db, batch, statements, cluster_id, upserts, known, relist, seen)
@@ -368,6 +372,14 @@ class Store:
     def _lock_source(self, db: Connection, cluster_id: int, plural: str) -> None:
         number = zlib.crc32(plural.encode()) & 0x7FFF
         db.run("select pg_advisory_xact_lock(?, ?)", (cluster_id, 0x10000 + number))
+
+    def _name_cluster(self, db: Connection, cluster_id: int) -> None:
+        """See that a cluster with rows has a row itself, whatever comes first: lists are joined with it."""
+        if cluster_id not in self._clusters:
+            if not db.rows("select 1 from cluster where id = ?", (cluster_id,)):
+                columns = ("id", "name", "state", "detail")
+                db.insert("cluster", columns, [(cluster_id, f"#{cluster_id}", "unknown", "{}")])
+            self._clusters.add(cluster_id)
 
     def _known(self, db: Connection, statements: _Statements, cluster_id: int, uids: list[str]) -> dict[str, _Known]:
         if not uids:
@@ -444,7 +456,7 @@ class Store:
                     batch.count(before.state, -1)
                     batch.count(row.state, 1)
                 known[uid] = _Known(row_id, row.resource_version, row.state, ns_id, packed)
-            batch.words.append((row_id, _words(row, searched)))
+            batch.words.append((row_id, cluster_id, _words(row, searched)))
             batch.bodies.append((row_id, zlib.compress(row.body, COMPRESSION)))
             batch.changes.append((ns_id, uid, "put"))
 
@@ -460,12 +472,13 @@ class Store:
         db.insert(table.name, table.columns, batch.inserts)
         if batch.updates:
             db.many(statements.update, batch.updates)
-        for name, column, rows in ((table.words, "words", batch.words), ("body", "packed", batch.bodies)):
-            typed: list[tuple[int, Any]] = list(rows)
-            db.insert(name, ("id", column), [row for row in typed if row[0] in new])
-            if len(typed) > len(new):
-                update = f"update {name} set {column} = ? where id = ?"
-                db.many(update, [(value, row_id) for row_id, value in typed if row_id not in new])
+        db.insert(table.words, ("id", "cluster", "words"), [row for row in batch.words if row[0] in new])
+        db.insert("body", ("id", "packed"), [row for row in batch.bodies if row[0] in new])
+        if batch.updates:
+            words = [(words, row_id) for row_id, _, words in batch.words if row_id not in new]
+            db.many(f"update {table.words} set words = ? where id = ?", words)
+            bodies = [(packed, row_id) for row_id, packed in batch.bodies if row_id not in new]
+            db.many("update body set packed = ? where id = ?", bodies)
         if batch.label_drops:
             db.many("delete from label where pair = ? and id = ?", batch.label_drops)
         db.insert("label", ("pair", "id"), batch.label_puts)
@@ -699,6 +712,7 @@ class Store:
             ):
                 db.run(f"delete from {name} where {column} = ?", (cluster_id,))
             self._append(db, cluster_id, "clusters", [(None, None, "cluster")])
+        self._clusters.discard(cluster_id)
         self._namespaces = {key: found for key, found in self._namespaces.items() if key[0] != cluster_id}
         self._gone = OrderedDict.fromkeys(key for key in self._gone if key[0] != cluster_id)
 
@@ -770,13 +784,13 @@ def _split(packed: str) -> list[int]:
 
 
 def _words(row: Row, searched: tuple[int, ...]) -> str:
-    """What a text search looks through, folded: name, namespace, status and the kind's texts, a line each."""
-    parts = [row.name, row.namespace, row.status]
+    """What a text search looks through, folded: name, namespace, status, labels' values and the kind's texts."""
+    parts = [row.name, row.namespace, row.status, *row.labels.values()]
     for at in searched:
         value = row.values[at]
         if value:
             parts.append(value if isinstance(value, str) else "\n".join(value))
-    return "\n".join(parts).casefold()
+    return "\n".join(dict.fromkeys(parts)).casefold()
 
 
 def _storable(row: Row) -> Row:
