@@ -1,0 +1,78 @@
+"""Whether the process lives, whether it can serve, and what it measures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import text
+
+from gmcenter.api.middleware import json_bytes
+from gmcenter.core import database, metrics
+from gmcenter.core.errors import Unauthenticated
+from gmcenter.core.log import get_logger
+from gmcenter.identity import policy
+from gmcenter.identity.dependencies import current_actor
+from gmcenter.inventory.service import Feed
+
+CHECK_SECONDS: Final = 3.0
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+router = APIRouter(tags=["system"])
+log = get_logger(__name__)
+
+
+@router.get("/livez", operation_id="live", response_model=None)
+async def live() -> Response:
+    """The process answers."""
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+async def _system() -> None:
+    async with database.read() as session:
+        await session.execute(text("SELECT 1"))
+
+
+async def _inventory() -> None:
+    await Feed().head()
+
+
+CHECKS: Final[dict[str, Callable[[], Awaitable[None]]]] = {"system": _system, "inventory": _inventory}
+
+
+async def _holds(name: str) -> bool:
+    try:
+        await asyncio.wait_for(CHECKS[name](), CHECK_SECONDS)
+    except Exception as problem:
+        log.warning("not_ready", check=name, error=type(problem).__name__)
+        return False
+    return True
+
+
+@router.get("/readyz", operation_id="ready", response_model=None)
+async def ready() -> Response:
+    """The databases answer; 503 and the name of each that does not. Tells a stranger nothing else."""
+    found = dict(zip(CHECKS, await asyncio.gather(*(_holds(name) for name in CHECKS)), strict=True))
+    document = {
+        "status": "ok" if all(found.values()) else "failed",
+        "checks": {name: "ok" if holds else "failed" for name, holds in found.items()},
+    }
+    return Response(json_bytes(document), 200 if all(found.values()) else 503, media_type="application/json")
+
+
+@router.get("/metrics", operation_id="metrics", response_model=None)
+async def exposition(request: Request) -> Response:
+    """Metrics of this process for Prometheus: to a scraper on this machine, or to a signed-in Platform Admin.
+
+    A request that a proxy passed on does not count as coming from this machine.
+    """
+    client = request.client.host if request.client else ""
+    if client not in LOOPBACK or any(name in request.headers for name in FORWARDED):
+        authorization = request.headers.get("authorization", "")
+        if not authorization and "cookie" not in request.headers:
+            raise Unauthenticated
+        policy.require(await _actor(request), "system.read")
+    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
