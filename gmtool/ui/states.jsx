@@ -97,22 +97,27 @@ function Reason({ cluster }) {
 
 /** An error as its code has it: denied, away, or failed with the reason that the other side gave. */
 export function Failed({ problem, onRetry }) {
-  const { t, lang } = useWords();
-  const own = problem?.[lang] ?? problem ?? {};
-  const { code } = problem ?? {};
+  const { t, has } = useWords();
+  const { code, params } = problem ?? {};
   const denied = code === "forbidden" || code === "unauthenticated";
   const away = code === "cluster_unreachable";
-  const rules = [
-    [t("ui.problem.code"), code],
-    [t("ui.problem.rule"), denied ? problem?.params?.rule : null],
-    [t("ui.problem.remedy"), own.hint],
+  const own = (part) => (has(`error.${code}${part}`) ? t(`error.${code}${part}`, params) : null);
+  const title = denied ? t("ui.problem.denied") : (own("") ?? t("ui.problem.failed"));
+  const detail = own(".detail");
+  const rule = params?.rule;
+  const facts = [
+    [t("ui.problem.code"), code, "m"],
+    [t("ui.problem.rule"), denied && rule ? (has(`policy.rule.${rule}`) ? t(`policy.rule.${rule}`) : rule) : null, ""],
+    [t("ui.problem.remedy"), own(".hint"), ""],
   ].filter(([, value]) => value);
   return (
-    <Centre icon={denied ? "lock" : away ? "unplug" : "circle-x"} tone={denied ? "warn" : away ? "away" : "bad"} title={denied ? t("ui.problem.denied") : (own.title ?? t("ui.problem.failed"))}>
-      {own.detail && own.detail !== own.title ? <p className="q">{own.detail}</p> : null}
-      {rules.length ? (
+    <Centre icon={denied ? "lock" : away ? "unplug" : "circle-x"} tone={denied ? "warn" : away ? "away" : "bad"} title={title}>
+      {detail && detail !== title ? <p className="q">{detail}</p> : null}
+      {facts.length ? (
         <div className="rule">
-          {rules.map(([name, value]) => [<span key={name} className="q">{name}</span>, <span key={`${name}=`} className={name === t("ui.problem.remedy") ? "" : "m"}>{value}</span>])}
+          {facts.map(([name, value, look]) => (
+            <Fact key={name} name={name} value={value} look={look} />
+          ))}
         </div>
       ) : null}
       {denied || !onRetry ? null : (
@@ -121,5 +126,14 @@ export function Failed({ problem, onRetry }) {
         </div>
       )}
     </Centre>
+  );
+}
+
+function Fact({ name, value, look }) {
+  return (
+    <>
+      <span className="q">{name}</span>
+      <span className={look}>{value}</span>
+    </>
   );
 }

@@ -388,7 +388,7 @@ export function DataTable({
   useEffect(() => () => clearTimeout(heard.current.timer), []);
 
   // Which of the five states
-  const waiting = !answer && !problem;
+  const waiting = !answer && !problem?.code;
   const late = useLate(waiting);
   const filtered = Boolean(q || Object.keys(filters).length);
   const clear = () => ask(Object.fromEntries([["q", null], ...Object.keys(filters).map((name) => [`f.${name}`, null])]));
