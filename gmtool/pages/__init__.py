@@ -8,16 +8,23 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-MODULES = ("gmtool.pages.login", "gmtool.pages.home", "gmtool.pages.platform.clusters", "gmtool.pages.kinds")
+MODULES = (
+    "gmtool.pages.login",
+    "gmtool.pages.home",
+    "gmtool.pages.platform.clusters",
+    "gmtool.pages.platform.register",
+    "gmtool.pages.kinds",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One address: what it shows and the State handlers that run when it is opened."""
+    """One address: what it shows and the State handlers that run when it is opened. `framed`: it has our frame."""
 
     route: str
     component: Callable[[], Any]
     on_load: Sequence[Any] = ()
+    framed: bool = True
 
 
 def pages() -> list[Page]:

@@ -23,4 +23,4 @@ def login() -> rx.Component:
     return LoginPage.create(year=COPYRIGHT_YEAR)
 
 
-PAGES = (Page("/login", login),)
+PAGES = (Page("/login", login, framed=False),)

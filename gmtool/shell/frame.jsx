@@ -240,7 +240,7 @@ export function ScopePicker({ clusters }) {
                   <span className={`cb ${on ? "on" : ""}`}>{on ? <Icon name="check" size={10} /> : null}</span>
                   <span className="cut">{name}</span>
                   <span className="sp" />
-                  {found ? <span className={`micro t${STATE_SIGN[found.state] ?? "away"}`}>{t(`cluster.state.${found.state}`)}</span> : null}
+                  {found ? <span className={`micro t${STATE_SIGN[found.state] ?? "away"}`}>{t(`clusters.state.${found.state}`)}</span> : null}
                 </button>
               );
             })}

@@ -7,12 +7,16 @@ from typing import Any
 
 import reflex as rx
 
+from gmtool.live.fleet import Fleet
 from gmtool.shell import frame, navigation
 from gmtool.shell.i18n import t
 from gmtool.shell.scope import Scope
 from gmtool.shell.session import Session
+from gmtool.ui.freshness import lamp as fleet_lamp
 
 VERSION = "3.0"
+LOADS = (Scope.load, Fleet.watch)
+"""What every page in the frame loads."""
 
 # Before the first paint: the folded side bar and the language of the last visit. A page is prerendered in Korean, so
 # another language stays hidden for the moment until React has put its words in.
@@ -50,7 +54,7 @@ def layout(
     """A page in its frame.
 
     `path` is the page's place in the menu (navigation.MENU). `title` is a translation key or a Var; without it the
-    menu's own word is the title. `crumbs` are added behind the menu's section. `lamp` is the freshness lamp.
+    menu's own word is the title. `crumbs` are added behind the menu's section. `lamp` stands in for the fleet's.
     """
     place = navigation.locate(path)
     words = [c if isinstance(c, rx.Var) else t(c) for c in crumbs]
@@ -58,6 +62,8 @@ def layout(
     if place and title is not None:
         trail.append(t(place[1].label))
     heading = t(title) if isinstance(title, str) else title
+    if place is None and path.partition("?")[0] == "/platform/clusters":
+        trail = [t("nav.platform"), *trail]
     if heading is None:
         heading = t(place[1].label) if place else t("shell.home")
     tabs = next(
@@ -73,7 +79,7 @@ def layout(
                 rx.el.div(class_name="sp"),
                 frame.ScopePicker.create(clusters=Scope.clusters) if pickers else rx.fragment(),
                 frame.QuickSearch.create(menu=menu, role=Session.role),
-                lamp or rx.fragment(),
+                lamp or fleet_lamp(Fleet.fresh),
                 frame.LanguageButton.create(),
                 frame.ThemeButton.create(),
                 class_name="head",
