@@ -26,6 +26,7 @@ DOMAIN = re.compile(r"gmcenter\.(?!core|identity|kube|fleet|inventory|jobs|provi
 HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bNotImplemented(Error)?\b")
 LAX = re.compile(r"verify\s*=\s*False|check_hostname\s*=\s*False|CERT_NONE|pytest\.mark\.(skip|xfail)\b")
+ALLOWED = "# allowed: "  # on the same line, with the reason
 MACHINE = re.compile(r"/(?:home|Users)/[a-z]|/root/|/work/")
 
 
@@ -105,15 +106,15 @@ def nothing_is_unfinished_or_lax(source: Source) -> Iterator[Complaint]:
         return
     for number, line in enumerate(source.text.splitlines(), 1):
         for pattern, why in ((UNFINISHED, "unfinished"), (LAX, "switched off"), (MACHINE, "a path of one machine")):
-            if found := pattern.search(line):
+            if (found := pattern.search(line)) and ALLOWED not in line:
                 yield Complaint(source.path, number, f"{why}: {found[0].strip()}")
 
 
-def files_fit_in_a_head(source: Source) -> Iterator[Complaint]:
-    """A file of code past 400 lines is split by verb."""
-    lines = source.text.count("\n")
-    if lines > LONGEST and not source.path.startswith(("tests/", "alembic/")):
-        yield Complaint(source.path, lines, f"{lines} lines: split it")
+def long_files() -> list[Complaint]:
+    """Files of code past 400 lines: a reader may want them split by verb, or rather have them whole."""
+    counted = ((source.path, source.text.count("\n")) for source in sources())
+    code = [(path, lines) for path, lines in counted if not path.startswith(("tests/", "alembic/"))]
+    return [Complaint(path, lines, f"{lines} lines") for path, lines in code if lines > LONGEST]
 
 
 RULES: tuple[Callable[[Source], Iterator[Complaint]], ...] = (
@@ -121,10 +122,12 @@ RULES: tuple[Callable[[Source], Iterator[Complaint]], ...] = (
     domains_keep_their_tables,
     korean_lies_in_the_catalogue,
     nothing_is_unfinished_or_lax,
-    files_fit_in_a_head,
 )
 
 
 def complaints() -> list[Complaint]:
     """What our own rules have against the present sources."""
-    return [complaint for source in sources() for rule in RULES for complaint in rule(source)]
+    try:
+        return [complaint for source in sources() for rule in RULES for complaint in rule(source)]
+    except SyntaxError as problem:
+        return [Complaint(problem.filename or "", problem.lineno or 0, problem.msg)]

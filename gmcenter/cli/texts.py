@@ -32,6 +32,7 @@ class Uses:
     certain: dict[str, str] = field(default_factory=dict)
     strings: set[str] = field(default_factory=set)
     patterns: set[str] = field(default_factory=set)
+    broken: list[str] = field(default_factory=list)
 
     def covers(self, key: str) -> bool:
         """Whether anything in the code may ask for the key."""
@@ -68,10 +69,14 @@ def uses() -> Uses:
 
 
 def _python(path: Path, where: str, found: Uses) -> None:
-    tree = ast.parse(path.read_text(), where)
+    try:
+        tree = ast.parse(path.read_text(), where)
+    except SyntaxError as problem:
+        found.broken.append(f"{where}:{problem.lineno}: {problem.msg}")
+        return
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.strings.add(node.value)
+            _add_string(node.value, found)
         elif isinstance(node, ast.JoinedStr):
             _add_pattern([_piece(part) for part in node.values], found)
         elif isinstance(node, ast.Call) and node.args:
@@ -93,7 +98,7 @@ def _javascript(text: str, where: str, found: Uses) -> None:
         if "${" in string[2]:
             _add_pattern([piece or None for piece in _holes(string[2])], found)
         else:
-            found.strings.add(string[2])
+            _add_string(string[2], found)
 
 
 def _holes(text: str) -> Iterator[str | None]:
@@ -106,6 +111,13 @@ def _holes(text: str) -> Iterator[str | None]:
     yield text[end:]
 
 
+def _add_string(text: str, found: Uses) -> None:
+    """A whole key, or the beginning of one that something is added to."""
+    found.strings.add(text)
+    if re.fullmatch(r"([a-z][a-z0-9_]*\.)+", text):
+        _add_pattern([text, None], found)
+
+
 def _add_pattern(pieces: list[str | None], found: Uses) -> None:
     """A key with holes: it must begin with an area and a dot, or it would match everything."""
     constant = [piece for piece in pieces if piece]
@@ -114,7 +126,7 @@ def _add_pattern(pieces: list[str | None], found: Uses) -> None:
     if not (pieces and pieces[0] and re.match(r"[a-z][a-z0-9_]*\.", pieces[0])):
         return
     # Holes may be empty: `error.{code}{suffix}`.
-    found.patterns.add("".join(re.escape(piece) if piece else r"[A-Za-z0-9_.-]*" for piece in pieces))
+    found.patterns.add("".join(re.escape(piece) if piece else r"\S*" for piece in pieces))
 
 
 def _declared(found: Uses) -> None:
@@ -150,7 +162,7 @@ def placeholders(text: str) -> set[str]:
 def complaints() -> list[str]:
     """What is missing, superfluous or unequal."""
     found, books = uses(), catalogues()
-    out: list[str] = []
+    out = list(found.broken)
     for language, book in books.items():
         for key, where in sorted(found.certain.items()):
             if key not in book:
