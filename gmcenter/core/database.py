@@ -52,15 +52,18 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def create_engine(url: str) -> AsyncEngine:
-    """An async engine for a system database URL; an SQLite file's folder is made, readable by its owner only."""
+    """An async engine for a system database URL; an SQLite file's folder is made, readable by its owner only.
+
+    Neither its log lines nor its errors show the values of a statement: some are hashes, some are sealed.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_async_engine(
-            driver_url(url, asynchronous=True), pool_pre_ping=True, pool_size=10, max_overflow=10
+            driver_url(url, asynchronous=True), pool_pre_ping=True, pool_size=10, max_overflow=10, hide_parameters=True
         )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_async_engine(driver_url(url, asynchronous=True))
+    engine = create_async_engine(driver_url(url, asynchronous=True), hide_parameters=True)
     event.listen(engine.sync_engine, "connect", _sqlite_connect)
     event.listen(engine.sync_engine, "begin", _sqlite_begin)
     return engine

@@ -53,7 +53,7 @@ def _locked(url: str) -> Iterator[Connection]:
     if sqlite and parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         Path(parsed.database).touch(mode=0o600)  # SQLite gives its companions (-wal, -shm) the same mode
-    engine = create_engine(driver_url(url, asynchronous=False), poolclass=NullPool)
+    engine = create_engine(driver_url(url, asynchronous=False), poolclass=NullPool, hide_parameters=True)
     if sqlite:
         event.listen(engine, "connect", _sqlite_connect)
         event.listen(engine, "begin", _sqlite_begin)

@@ -1,19 +1,27 @@
-"""A fresh installation for tests of identity: settings, key, migrated database, cheap password hashes, a clock to move."""
+"""A fresh installation for tests of identity: settings, key, migrated database, cheap hashes, a clock to move."""
 
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from passlib.hash import argon2
 from pydantic import SecretStr
 
 from gmcenter.core import clock, database, migrate, vault
+from gmcenter.core.errors import GMError
 from gmcenter.core.settings import Settings, configure
-from gmcenter.identity import passwords, registry, service, throttle
+from gmcenter.identity import passwords, registry, routes, service, throttle
 from gmcenter.identity.actor import SYSTEM, Role
+from gmcenter.identity.dependencies import CurrentActor
 from gmcenter.identity.schema import NewUser, UserView
 
 PASSWORD = "Correct-horse-7"
@@ -60,8 +68,7 @@ async def installation(
 ) -> AsyncIterator[Settings]:
     """A fresh installation on each database, with a password hash that costs nothing and generous rate limits."""
     if request.param == "sqlite":
-        template: Path = request.getfixturevalue("_migrated_sqlite")
-        (tmp_path / "system.db").write_bytes(template.read_bytes())
+        shutil.copy(request.getfixturevalue("_migrated_sqlite"), tmp_path / "system.db")
         url = ""
     else:
         source = request.getfixturevalue("_migrated_postgres")
@@ -103,3 +110,27 @@ def real_hashes(installation: Settings, monkeypatch: pytest.MonkeyPatch) -> Iter
 async def make_user(name: str, role: Role = "SA", password: str = PASSWORD) -> UserView:
     """A user made by the system."""
     return await service.create(SYSTEM, NewUser(name=name, password=SecretStr(password), role=role))
+
+
+@pytest.fixture
+async def http(installation: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of identity's own routes, with nothing around them but the words of errors."""
+    app = FastAPI()
+    app.include_router(routes.router)
+
+    @app.get("/who")
+    async def who(actor: CurrentActor) -> dict[str, object]:
+        bound = structlog.contextvars.get_contextvars()
+        return {"name": actor.name, "role": actor.role, "language": actor.language, "bound": bound.get("user_id")}
+
+    @app.exception_handler(GMError)
+    async def told(_request: Request, problem: GMError) -> JSONResponse:
+        return JSONResponse(problem.problem("en"), problem.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def refused(_request: Request, problem: RequestValidationError) -> JSONResponse:
+        return JSONResponse({"fields": [list(error["loc"]) for error in problem.errors()]}, 422)
+
+    transport = httpx.ASGITransport(app, client=("192.0.2.1", 40000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gm.test") as client:
+        yield client
