@@ -89,6 +89,6 @@ export function Cell({ column, row, asOf, href, onOpen, isName }) {
 }
 
 /** A value outside of a list: the same words, without a cell. */
-export function Shown({ type, value, row = {}, asOf }) {
-  return <Value column={{ type }} value={value} row={row} asOf={asOf} />;
+export function Shown({ type, words, value, row = {}, asOf }) {
+  return <Value column={{ type, words }} value={value} row={row} asOf={asOf} />;
 }

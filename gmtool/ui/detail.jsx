@@ -99,7 +99,7 @@ function Pairs({ items, row }) {
             ) : item.type === "tags" && item.value?.length ? (
               <Tags items={item.value} />
             ) : (
-              <Linked href={item.href}><Shown type={item.type} value={item.value} row={item.type === "status" ? row : {}} asOf={row?.asOf} /></Linked>
+              <Linked href={item.href}><Shown type={item.type} words={item.words} value={item.value} row={item.type === "status" ? row : {}} asOf={row?.asOf} /></Linked>
             )}
           </dd>
         </div>

@@ -14,12 +14,11 @@ import { AsOf, sourceAges } from "./freshness.jsx";
 import { Empty, Failed, Nobody, Skeleton } from "./states.jsx";
 
 const SIZES = [20, 50, 100, 200, 500];
-const META = new Set(["_id", "_away", "_state", "_asOf"]);
 
 // --- one row -----------------------------------------------------------------------------------------------------
 
 const same = (a, b) => a === b || (Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((v, i) => v === b[i]));
-const differs = (a, b) => Object.keys(b).some((key) => !META.has(key) && !same(a[key], b[key]));
+const differs = (a, b) => Object.keys(b).some((key) => !key.startsWith("_") && !same(a[key], b[key]));
 
 /** Flash the row once when what it says has changed, or when it appeared while the reader was looking. */
 function useFlash(ref, row, born) {

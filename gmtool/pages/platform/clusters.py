@@ -49,6 +49,7 @@ def _column(key: str, type_: str = "text", width: int = 120, shown: bool = True,
     return {**base, "shown": shown, **more}
 
 
+# What changes with every probe has a name that begins with "_": a row does not flash for it.
 COLUMNS = (
     _column("name", width=220),
     _column("type", "word", 90, words="clusters.type"),
@@ -58,11 +59,11 @@ COLUMNS = (
     _column("site", width=130),
     _column("version", width=110),
     _column("certificate", "date", 120),
-    _column("lastSeen", "time", 110),
+    _column("_seen", "time", 110, label="clusters.column.lastSeen"),
     _column("created", "time", 110),
     _column("cloud", width=110, shown=False),
     _column("gpus", "int", 80, shown=False),
-    _column("latency", "float", 110, shown=False),
+    _column("_latency", "float", 110, shown=False, label="clusters.column.latency"),
     _column("endpoint", width=240, shown=False),
 )
 
@@ -100,11 +101,11 @@ def row_of(view: ClusterView) -> dict[str, Any]:
         "site": view.site or "",
         "version": view.version or "",
         "certificate": _epoch(view.certificate_not_after),
-        "lastSeen": _epoch(view.last_seen),
+        "_seen": _epoch(view.last_seen),
         "created": _epoch(view.created_at),
         "cloud": view.cloud_type,
         "gpus": view.gpu_cnt,
-        "latency": view.latency_ms,
+        "_latency": view.latency_ms,
         "endpoint": view.cluster_endpoint,
     }
 
@@ -181,7 +182,7 @@ async def compose(topic: DetailTopic) -> dict[str, Any]:
     if view is None:
         raise NotFound(kind="cluster", name=topic.name)
     status, params = _status(view)
-    fresh = await inventory.freshness(topic.scope, COUNTED, (topic.name,))
+    fresh = await inventory.freshness(topic.scope, ("nodes",), (topic.name,))
     row = {"status": status, "_state": SIGNS[view.state], "_away": view.state == "away", "statusParams": params}
     if view.state == "away":
         row["asOf"] = _epoch(view.last_seen)

@@ -476,6 +476,28 @@ export function RegisterButton() {
 
 // --- registration ------------------------------------------------------------------------------------------------
 
+const HELP = {
+  connection: [["register.help.export", "kubectl config view --raw --minify --flatten"], ["register.help.exec", "./gm cluster add --context NAME"]],
+  check: [["register.help.check", ""]],
+};
+
+/** What a reader may need beside a step: commands to copy, what is going to happen. */
+function Help({ step }) {
+  const t = useT();
+  if (!HELP[step]) return null;
+  return (
+    <aside className="gm-help" aria-label={t("register.help.title")}>
+      <h3>{t("register.help.title")}</h3>
+      {HELP[step].map(([key, command]) => (
+        <div key={key}>
+          <p>{t(key)}</p>
+          {command ? <div className="code">{command}</div> : null}
+        </div>
+      ))}
+    </aside>
+  );
+}
+
 const STEPS = ["about", "connection", "check", "done"];
 
 export function RegisterWizard({ sites, contexts, stages, running, problem, finished, onContexts, onCheck, onRegister, onSite, onReset }) {
@@ -585,6 +607,7 @@ export function RegisterWizard({ sites, contexts, stages, running, problem, fini
           </div>
         )}
       </form>
+      <Help step={STEPS[step]} />
       {newSite ? (
         <SiteDialog
           zone={form.clusterType}
