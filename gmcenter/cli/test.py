@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import shutil
 import subprocess
@@ -19,12 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 # What apt brings, and how to see that it is there already.
 NEEDS: dict[str, Callable[[], bool]] = {
     "chromium": lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
-    "postgresql": lambda: bool(glob.glob("/usr/lib/postgresql/*/bin/initdb") or shutil.which("initdb")),
+    "postgresql": lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or bool(shutil.which("initdb")),
 }
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-def test(
+@app.command("test", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def run_tests(
     context: typer.Context,
     paths: Annotated[list[str] | None, typer.Argument(help="Test files or folders; all tiers when left out.")] = None,
     heavy: Annotated[bool, typer.Option("--heavy", help="With the servers that take minutes to build.")] = False,

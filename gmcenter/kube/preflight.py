@@ -277,7 +277,7 @@ class _Check:
         is sent.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # allowed: read to be explained
         writer = None
         try:
             _, writer = await asyncio.open_connection(self._address, self._endpoint.port)
