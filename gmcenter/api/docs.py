@@ -14,9 +14,9 @@ from fastapi import APIRouter, Request, Response
 
 from gmcenter.api import openapi
 from gmcenter.api.errors import RouteNotFound
-from gmcenter.api.language import language_of
-from gmcenter.api.middleware import json_bytes
 from gmcenter.core import i18n
+from gmcenter.core.language import language_of
+from gmcenter.core.wire import json_bytes
 
 BASE: Final = "/gmcapi/v2"
 _FOLDER: Final = files("fastapi_offline") / "static"
@@ -49,7 +49,7 @@ async def document(request: Request) -> Response:
 @router.get(f"{BASE}/docs")
 async def swagger(request: Request) -> Response:
     """Swagger UI over the OpenAPI document."""
-    language = language_of(request)
+    language = language_of(request.scope)
     title = html.escape(i18n.message("api.docs.title", language))
     page = (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>'
@@ -67,15 +67,16 @@ async def swagger(request: Request) -> Response:
 async def file(name: str) -> Response:
     """One file of Swagger UI."""
     if name == _INIT.name:
-        return Response(_read(_INIT), media_type="text/javascript; charset=utf-8", headers=_CACHED)
+        return Response(_read(name), media_type="text/javascript; charset=utf-8", headers=_CACHED)
     if name not in _FILES:
         raise RouteNotFound()
-    return Response(_read(_FOLDER / name), media_type=_FILES[name], headers=_CACHED)
+    return Response(_read(name), media_type=_FILES[name], headers=_CACHED)
 
 
 _CACHED: Final = {"Cache-Control": "public, max-age=86400"}
 
 
 @cache
-def _read(path: Path | Traversable) -> bytes:
-    return path.read_bytes()
+def _read(name: str) -> bytes:
+    found: Path | Traversable = _INIT if name == _INIT.name else _FOLDER / name
+    return found.read_bytes()

@@ -9,8 +9,8 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from gmcenter.api.language import language_of
 from gmcenter.core.errors import FieldError, Forbidden, GMError, InvalidInput, NotFound, RateLimited, Unauthenticated
+from gmcenter.core.language import language_of
 from gmcenter.core.log import get_logger
 
 PROBLEM: Final = "application/problem+json"
@@ -93,8 +93,8 @@ def answer(problem: GMError, request: Request) -> Response:
         headers["Retry-After"] = str(max(1, round(float(problem.params.get("retry_after", 1)))))
     if isinstance(problem, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    document: dict[str, Any] = problem.problem(language_of(request), instance)
-    document.update(extra(problem, language_of(request)))
+    document: dict[str, Any] = problem.problem(language_of(request.scope), instance)
+    document.update(extra(problem, language_of(request.scope)))
     return Response(orjson.dumps(document), problem.status, headers, PROBLEM)
 
 

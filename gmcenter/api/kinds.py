@@ -12,14 +12,15 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from gmcenter.api import details, openapi, streams
-from gmcenter.api.dependencies import Caller
+from gmcenter.api import openapi, streams
 from gmcenter.api.errors import NotAcceptable
-from gmcenter.api.middleware import json_bytes
 from gmcenter.api.render import Renderer, freshness
+from gmcenter.api.yaml import as_yaml
 from gmcenter.core.errors import InvalidField, UnknownParameter
+from gmcenter.core.wire import json_bytes
 from gmcenter.identity import policy, scope
 from gmcenter.identity.actor import Actor
+from gmcenter.identity.dependencies import CurrentActor
 from gmcenter.inventory import service as inventory
 from gmcenter.inventory.service import ListQuery
 from gmcenter.kube.kinds import KINDS, Kind, by_kind
@@ -30,7 +31,7 @@ LIMIT, MOST = 50, 500
 LONGEST: Final = 4096
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
-Handler = Callable[[Request, Caller], Coroutine[Any, Any, Response]]
+Handler = Callable[[Request, CurrentActor], Coroutine[Any, Any, Response]]
 
 
 def router() -> APIRouter:
@@ -114,7 +115,7 @@ def query_of(request: Request, kind: Kind) -> ListQuery:
 def _list_handler(kind: Kind) -> Handler:
     renderer = Renderer(kind)
 
-    async def listed(request: Request, actor: Caller) -> Response:
+    async def listed(request: Request, actor: CurrentActor) -> Response:
         policy.require(actor, "kinds.list", kind.plural)
         query = query_of(request, kind)
         watch = _one(request, "watch")
@@ -131,10 +132,10 @@ def _list_handler(kind: Kind) -> Handler:
 def _detail_handler(kind: Kind) -> Handler:
     renderer = Renderer(kind)
 
-    async def detail(request: Request, actor: Caller) -> Response:
+    async def detail(request: Request, actor: CurrentActor) -> Response:
         policy.require(actor, "kinds.read", kind.plural)
         found, events = await _find(request, actor, kind, with_events=True)
-        data = {**renderer.row(found.row), **details.fields(kind, found.body), "events": events}
+        data = {**renderer.row(found.row), **kind.detail(found.body), "events": events}
         document = {"data": data, "involvesData": found.involves, "freshness": freshness(found.freshness)}
         return Response(json_bytes(document), media_type=JSON)
 
@@ -192,11 +193,11 @@ def _format_of(request: Request) -> str:
     raise NotAcceptable(offered=f"{JSON}, {YAML}")
 
 
-async def _view(request: Request, actor: Caller) -> Response:
+async def _view(request: Request, actor: CurrentActor) -> Response:
     kind = _kind_of(request)
     policy.require(actor, "kinds.read", kind.plural)
     form = _format_of(request)
     found, _ = await _find(request, actor, kind)
     if form == "json":
         return Response(json_bytes(found.body), media_type=JSON)
-    return Response(await asyncio.to_thread(details.as_yaml, found.body), media_type=YAML)
+    return Response(await asyncio.to_thread(as_yaml, found.body), media_type=YAML)

@@ -1,4 +1,4 @@
-"""The rules that hold for every request, as plain ASGI: id, log line, metrics, size, origin, headers, no traces outside.
+"""The rules of every request, as plain ASGI: id, log line, metrics, size, origin, headers, no traces to the outside.
 
 They are one layer and not six, because each layer of Starlette's own kind costs a tenth of a millisecond and the budget
 of a page of rows is ten.
@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import orjson
 import structlog
 from fastapi import Request
 
@@ -175,8 +174,3 @@ def welcome(headers: dict[bytes, bytes], origins: frozenset[str]) -> bool:
         return True
     referer = headers.get(b"referer", b"").decode("latin-1")
     return bool(host) and urlsplit(referer).netloc.lower() == host
-
-
-def json_bytes(document: Any) -> bytes:
-    """JSON of an answer: times in UTC with Z, keys as they are."""
-    return orjson.dumps(document, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)

@@ -14,10 +14,11 @@ Schema = dict[str, Any]
 TITLE: Final = "GEdge GM-Center"
 DESCRIPTION: Final = """One API in front of a fleet of Kubernetes clusters.
 
-Sign in with `POST /gmcapi/v2/auth` and send the access token as `Authorization: Bearer …`. Every list says how fresh it is:
-`freshness.answered` of `freshness.needed` sources answered, and `asOf` is the time of the oldest of them. Errors are
-`application/problem+json` (RFC 9457) with a stable `code`, worded in the language of `?lang` or `Accept-Language`.
-Unknown query parameters are refused with 400."""
+Sign in with `POST /gmcapi/v2/auth` and send the access token as `Authorization: Bearer …`. Every list says how fresh
+it is: `freshness.answered` of `freshness.needed` sources answered, and `asOf` is the time of the oldest of them.
+Errors are `application/problem+json` (RFC 9457) with a stable `code`, worded in the language of `?lang` or
+`Accept-Language`. Unknown query parameters are refused with 400.
+"""
 
 PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
 _TYPES: Final[dict[ColumnType, Schema]] = {
@@ -190,7 +191,9 @@ def _kind_schemas(kind: Kind) -> dict[str, Schema]:
 
 def _common_schemas() -> dict[str, Schema]:
     time: Schema = {"type": ["string", "null"], "format": "date-time"}
-    count = _object({"value": {"type": "integer"}, "exact": {"type": "boolean", "description": "false: at least so many"}})
+    count = _object(
+        {"value": {"type": "integer"}, "exact": {"type": "boolean", "description": "false: at least so many"}}
+    )
     cursor: Schema = {"type": ["string", "null"]}
     source = _object(
         {

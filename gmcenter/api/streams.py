@@ -1,9 +1,10 @@
 """Server-sent events (WHATWG HTML §9.2): the page of rows that a query names, and its changes as they happen.
 
-A stream begins with `event: page`, the same document that the list answers. After that, `event: change` tells which rows
-of the page were put in, changed or left (`{"set": [rows], "gone": [uids], "order": [uids], "page", "freshness"}`), and
-`event: page` comes again when the reader has fallen behind. A comment is sent after each silence of 15 seconds.
-The stream ends with `event: end` when the session does, which is noticed within 3 seconds; then ask anew.
+A stream begins with `event: page`, the same document that the list answers. After that, `event: change` tells which
+rows of the page were put in, changed or left (`{"set": [rows], "gone": [uids], "order": [uids], "page",
+"freshness"}`), and `event: page` comes again when the reader has fallen behind. A comment is sent after each silence
+of 15 seconds. The stream ends with `event: end` when the session does, which is noticed within 3 seconds; then ask
+anew.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from gmcenter.api.errors import TooManyStreams
-from gmcenter.api.middleware import json_bytes
 from gmcenter.api.render import Renderer
 from gmcenter.core import clock, metrics
 from gmcenter.core.errors import GMError, Unauthenticated
 from gmcenter.core.log import get_logger
+from gmcenter.core.wire import event
 from gmcenter.identity import scope, sessions
 from gmcenter.identity.actor import Actor
 from gmcenter.inventory import service as inventory
@@ -38,12 +39,6 @@ STREAMS = metrics.gauge("http_streams_open", "Open server-sent event streams")
 _open: Counter[str] = Counter()
 
 log = get_logger(__name__)
-
-
-def event(name: str, document: Any, number: int | None = None) -> bytes:
-    """One event. JSON of orjson has no line breaks, so that one data line holds it."""
-    head = f"event: {name}\n" + (f"id: {number}\n" if number is not None else "")
-    return head.encode() + b"data: " + json_bytes(document) + b"\n\n"
 
 
 async def still_signed_in(request: Request, actor: Actor) -> None:
@@ -169,5 +164,3 @@ def _without_age(row: dict[str, Any] | None) -> dict[str, Any] | None:
 def _states(document: dict[str, Any]) -> Any:
     found = document["freshness"]
     return document["page"], found["answered"], found["needed"], [source["state"] for source in found["sources"]]
-
-

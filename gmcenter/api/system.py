@@ -9,12 +9,10 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import text
 
-from gmcenter.api.middleware import json_bytes
 from gmcenter.core import database, metrics
-from gmcenter.core.errors import Unauthenticated
 from gmcenter.core.log import get_logger
-from gmcenter.identity import policy
-from gmcenter.identity.dependencies import current_actor
+from gmcenter.core.wire import json_bytes
+from gmcenter.identity import policy, sessions
 from gmcenter.inventory.service import Feed
 
 CHECK_SECONDS: Final = 3.0
@@ -71,8 +69,10 @@ async def exposition(request: Request) -> Response:
     """
     client = request.client.host if request.client else ""
     if client not in LOOPBACK or any(name in request.headers for name in FORWARDED):
-        authorization = request.headers.get("authorization", "")
-        if not authorization and "cookie" not in request.headers:
-            raise Unauthenticated
-        policy.require(await _actor(request), "system.read")
+        authorization = request.headers.get("authorization")
+        if authorization is not None:
+            actor = await sessions.authenticate_token(authorization, ip=client)
+        else:
+            actor = await sessions.authenticate_cookie(request.headers.get("cookie"), ip=client)
+        policy.require(actor, "system.read")
     return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

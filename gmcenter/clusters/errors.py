@@ -35,8 +35,7 @@ class SiteInUse(Conflict):
 
 
 class ConfirmationNeeded(Conflict):
-    """The cluster is removed only when its name is given once more; `objects` says how much would no longer be shown.
-    """
+    """A cluster is removed only when its name is given once more; `objects` would no longer be shown."""
 
     code = "confirmation_needed"
 

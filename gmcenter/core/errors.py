@@ -57,7 +57,7 @@ class GMError(Exception):
         return i18n.message(key, language, **self._words(language)) if i18n.has(key, language) else None
 
     def _words(self, language: str) -> dict[str, Any]:
-        """The parameters for a message; a `reason` that is a code has its words in the catalogue under `reason.<code>`."""
+        """The parameters for a message; a `reason` that is a code has its words under `reason.<code>`."""
         key = f"reason.{self.reason}"
         return {**self.params, "reason": i18n.message(key, language)} if i18n.has(key, language) else self.params
 

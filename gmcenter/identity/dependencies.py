@@ -9,7 +9,7 @@ import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
-from gmcenter.core import i18n
+from gmcenter.core import language
 from gmcenter.core.errors import Unauthenticated
 from gmcenter.identity import sessions
 from gmcenter.identity.actor import Actor
@@ -30,8 +30,8 @@ async def current_actor(
 ) -> Actor:
     """The signed-in actor, by bearer token or by cookie; a token that is sent is the one that counts.
 
-    Raises Unauthenticated. Binds ``user_id`` for the log lines of the request. An Accept-Language header overrules the
-    user's own language.
+    Raises Unauthenticated. Binds ``user_id`` for the log lines of the request. The language that the request asks for
+    (?lang, the portal's cookie, Accept-Language) overrules the user's own.
     """
     ip = peer(request)
     if bearer is not None:
@@ -41,8 +41,8 @@ async def current_actor(
     else:
         actor = await sessions.authenticate_cookie(request.headers.get("cookie"), ip=ip)
     structlog.contextvars.bind_contextvars(user_id=actor.user_id)
-    if accept := request.headers.get("accept-language"):
-        actor = replace(actor, language=i18n.negotiate(accept))
+    if (wanted := language.chosen(request.scope)) is not None:
+        actor = replace(actor, language=wanted)
     return actor
 
 

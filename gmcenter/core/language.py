@@ -1,4 +1,4 @@
-"""In which language a request is answered: `?lang`, then the portal's cookie, then Accept-Language, then Korean."""
+"""In which language a request is answered: `?lang`, then the portal's cookie, then Accept-Language."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from fastapi import Request
-
 from gmcenter.core import i18n
 
 COOKIE = "gm_lang"
 
 
 def chosen(scope: MutableMapping[str, Any]) -> str | None:
-    """The language that the request itself asks for, None when it does not say."""
+    """The language that an ASGI request itself asks for, None when it does not say."""
     query: bytes = scope.get("query_string", b"")
     if b"lang=" in query:
         wanted: str = parse_qs(query.decode("latin-1")).get("lang", [""])[0]
@@ -35,6 +33,6 @@ def chosen(scope: MutableMapping[str, Any]) -> str | None:
     return i18n.negotiate(accept) if accept else None
 
 
-def language_of(request: Request) -> str:
-    """The language of the answer."""
-    return chosen(request.scope) or i18n.DEFAULT_LANGUAGE
+def language_of(scope: MutableMapping[str, Any]) -> str:
+    """The language of the answer to an ASGI request."""
+    return chosen(scope) or i18n.DEFAULT_LANGUAGE
