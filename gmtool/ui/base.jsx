@@ -158,16 +158,15 @@ export function statusWord(words, status, past = false, params = undefined) {
   return past ? words.t("ui.was", { status: word }) : word;
 }
 
-/** A chip: icon and word on the tint of their state. `asOf` set means: last known, its source is away since then. */
-export function Status({ status, state, away = false, asOf, params }) {
+/** A chip: icon and word on the tint of their state. `away`: last known, its source has been silent since `asOf`. */
+export function Status({ status, state, away = false, asOf, params, short = false }) {
   const words = useWords();
   if (away) {
     return (
       <>
         <span className="chip away" title={String(status ?? "")}>
           <Icon name="unplug" size="xs" />
-          {words.t("state.away")}
-          {status ? ` · ${statusWord(words, status, true)}` : ""}
+          {[short ? null : words.t("state.away"), status ? statusWord(words, status, true) : null].filter(Boolean).join(" · ")}
         </span>{" "}
         {asOf ? <Age at={asOf} past className="micro" /> : null}
       </>

@@ -130,7 +130,7 @@ function Card({ card }) {
     <div className="gm-card">
       <div className="row">
         <b className="cut">{card.name}</b>
-        {card.status ? <Status status={card.status} state={card.state} away={card.away} /> : null}
+        {card.status ? <Status status={card.status} state={card.state} away={card.away} short /> : null}
         <span className="sp" />
         {card.right ? <span className="micro q nw">{t(card.right.key, card.right.params)}</span> : null}
       </div>

@@ -57,7 +57,6 @@ export function Skeleton({ columns, rows = 8, selectable = true }) {
           {columns.map((column, at) => (
             <td key={column.key}><i className="sk" style={{ width: `${40 + ((index * 37 + at * 23) % 45)}%` }} /></td>
           ))}
-          <td className="gm-rest" />
         </tr>
       ))}
     </tbody>

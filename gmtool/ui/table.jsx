@@ -14,6 +14,9 @@ import { AsOf, sourceAges } from "./freshness.jsx";
 import { Empty, Failed, Nobody, Skeleton } from "./states.jsx";
 
 const SIZES = [20, 50, 100, 200, 500];
+const LEAST_WIDTH = 56;
+const PICK = 38;
+const SQUEEZE = 0.74; // how far declared widths may shrink to fit before the table scrolls sideways
 
 // --- one row -----------------------------------------------------------------------------------------------------
 
@@ -80,7 +83,6 @@ const Row = memo(function Row({ row, columns, nameKey, asOf, href, selected, ope
           onOpen={column.key === nameKey ? () => onOpen(row) : undefined}
         />
       ))}
-      <td className="gm-rest" aria-hidden="true" />
     </tr>
   );
 });
@@ -98,11 +100,11 @@ function useColumns(id, declared) {
       ...known.get(key),
       shown: own.shown?.[key] ?? known.get(key).shown,
       width: own.width?.[key] ?? known.get(key).width,
-      sized: own.width?.[key] !== undefined,
     }));
   }, [declared, own]);
+  const sized = Boolean(own.width);
   const show = useCallback((key, shown) => setOwn((old) => ({ ...old, shown: { ...old.shown, [key]: shown } })), [setOwn]);
-  const size = useCallback((key, width) => setOwn((old) => ({ ...old, width: { ...old.width, [key]: width } })), [setOwn]);
+  const size = useCallback((widths) => setOwn((old) => ({ ...old, width: widths && { ...old.width, ...widths } })), [setOwn]);
   const move = useCallback(
     (key, by) =>
       setOwn((old) => {
@@ -116,7 +118,7 @@ function useColumns(id, declared) {
     [columns, setOwn],
   );
   const reset = useCallback(() => setOwn({}), [setOwn]);
-  return { columns, show, size, move, reset };
+  return { columns, sized, show, size, move, reset };
 }
 
 function Chooser({ columns, show, move, reset }) {
@@ -157,15 +159,24 @@ function Chooser({ columns, show, move, reset }) {
   );
 }
 
-/** The edge of a heading: dragged, or moved by the arrow keys, it sets the column's width; a double click forgets it. */
+/** The widths of all headings as they are drawn, by column: setting one fixes them all, so that no other moves. */
+function drawn(heading) {
+  const widths = {};
+  for (const each of heading.parentElement.querySelectorAll("th[data-key]")) widths[each.dataset.key] = each.offsetWidth;
+  return widths;
+}
+
+/** The edge of a heading: dragged, or moved by the arrow keys, it sets the column's width; a double click forgets all. */
 function Edge({ column, size, label }) {
   const { t } = useWords();
+  const set = (heading, widths, width) => size({ ...widths, [heading.dataset.key]: Math.max(LEAST_WIDTH, Math.round(width)) });
   const drag = (event) => {
     event.preventDefault();
     event.stopPropagation();
+    const heading = event.currentTarget.parentElement;
     const start = event.clientX;
-    const width = event.currentTarget.parentElement.offsetWidth;
-    const follow = (moved) => size(column.key, Math.max(56, Math.round(width + moved.clientX - start)));
+    const widths = drawn(heading);
+    const follow = (moved) => set(heading, widths, widths[column.key] + moved.clientX - start);
     const stop = () => {
       window.removeEventListener("pointermove", follow);
       window.removeEventListener("pointerup", stop);
@@ -178,7 +189,9 @@ function Edge({ column, size, label }) {
     if (!by) return;
     event.preventDefault();
     event.stopPropagation();
-    size(column.key, Math.max(56, event.currentTarget.parentElement.offsetWidth + by));
+    const heading = event.currentTarget.parentElement;
+    const widths = drawn(heading);
+    set(heading, widths, widths[column.key] + by);
   };
   return (
     <span
@@ -187,11 +200,11 @@ function Edge({ column, size, label }) {
       aria-orientation="vertical"
       aria-label={t("ui.table.resize", { column: label })}
       aria-valuenow={column.width}
-      tabIndex={-1}
+      tabIndex={0}
       onPointerDown={drag}
       onKeyDown={nudge}
       onClick={(event) => event.stopPropagation()}
-      onDoubleClick={() => size(column.key, undefined)}
+      onDoubleClick={() => size(undefined)}
     />
   );
 }
@@ -284,10 +297,10 @@ export function DataTable({
   const ages = useMemo(() => sourceAges(fresh), [fresh]);
 
   // How it is shown
-  const { columns, show, size, move, reset } = useColumns(id, declared);
+  const { columns, sized, show, size, move, reset } = useColumns(id, declared);
   const shown = useMemo(() => columns.filter((column) => column.shown), [columns]);
   const nameKey = shown.some((column) => column.key === "name") ? "name" : shown[0]?.key;
-  const total = shown.reduce((sum, column) => sum + column.width, 38);
+  const total = shown.reduce((sum, column) => sum + column.width, 0);
 
   // New rows flash, but not those of a page that was just asked for.
   const asked = answer?.v;
@@ -480,11 +493,10 @@ export function DataTable({
 
       <div className="gm-grid">
         <div className="gm-scroll" data-picked={picked.size > 0 || undefined} tabIndex={body === "rows" ? undefined : 0}>
-          <table role="grid" aria-label={title} aria-rowcount={exact && count !== undefined ? count + 2 : -1} aria-multiselectable={selectable || undefined} style={{ minWidth: total }}>
+          <table role="grid" aria-label={title} aria-rowcount={exact && count !== undefined ? count + 2 : -1} aria-multiselectable={selectable || undefined} style={sized ? { width: total + PICK } : { minWidth: total * SQUEEZE + PICK }}>
             <colgroup>
-              {selectable ? <col style={{ width: 38 }} /> : null}
-              {shown.map((column) => <col key={column.key} style={{ width: column.width }} />)}
-              <col />
+              {selectable ? <col style={{ width: PICK }} /> : null}
+              {shown.map((column) => <col key={column.key} style={{ width: sized ? column.width : `${(column.width / total) * 100}%` }} />)}
             </colgroup>
             <thead>
               <tr>
@@ -498,7 +510,7 @@ export function DataTable({
                   const next = way === "ascending" ? `-${column.key}` : way === "descending" ? null : column.key;
                   const label = heading(column);
                   return (
-                    <th key={column.key} scope="col" className={isRight(column.type) ? "r" : undefined} aria-sort={column.sortable ? (way ?? "none") : undefined}>
+                    <th key={column.key} data-key={column.key} scope="col" className={isRight(column.type) ? "r" : undefined} aria-sort={column.sortable ? (way ?? "none") : undefined}>
                       {column.sortable ? (
                         <button type="button" onClick={() => ask({ sort: next })} title={t("ui.table.sort", { column: label })}>
                           <span className="cut">{label}</span>
@@ -511,7 +523,6 @@ export function DataTable({
                     </th>
                   );
                 })}
-                <th className="gm-rest" aria-hidden="true" />
               </tr>
               <tr className="filt">
                 {selectable ? <td /> : null}
@@ -522,8 +533,7 @@ export function DataTable({
                     ) : null}
                   </td>
                 ))}
-                <td className="gm-rest" aria-hidden="true" />
-              </tr>
+                        </tr>
             </thead>
             {body === "rows" ? (
               <tbody>
