@@ -1,3 +1,3 @@
 """What every tier shares: the lab's clusters, PostgreSQL, fresh installations."""
 
-pytest_plugins = ["tests.lab.fixtures", "tests.support.postgres", "tests.support.identity"]
+pytest_plugins = ["tests.lab.fixtures", "tests.support.postgres", "tests.support.identity", "tests.support.console"]
