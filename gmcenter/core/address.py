@@ -81,7 +81,7 @@ def parse_endpoint(text: str, *, field: str = "endpoint", default_port: int = 44
         raise InvalidField(field=field, reason="holds_query")
     if port == 0:
         raise InvalidField(field=field, reason="bad_port")
-    if literal(host) is None and ("%" in host or not _HOST.match(host)):
+    if "%" in host or (literal(host) is None and not _HOST.match(host)):
         raise InvalidField(field=field, reason="not_host")
     if re.search(r"(^|/)\.\.?(/|$)|[\\%]", parts.path):
         raise InvalidField(field=field, reason="not_path")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -25,6 +26,7 @@ MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 16
 MAX_NODES: Final = 20_000
 MAX_CONTEXTS: Final = 500
+_LONG_MARK: Final = re.compile(r"[!&*%]\S{256}")  # the parser reads tags, anchors and directives slowly
 
 
 class KubeconfigError(GMError):
@@ -247,6 +249,8 @@ def parse(text: str | bytes) -> Kubeconfig:
             raise NotYaml(line=1, column=1) from None
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise TooLarge(limit="1 MB")
+    if (odd := _LONG_MARK.search(text)) is not None:
+        raise Alias(line=text.count("\n", 0, odd.start()) + 1)
     document = _read(text)
     if not isinstance(document, dict) or _text(document.get("kind")) not in ("Config", ""):
         raise NotKubeconfig()

@@ -80,8 +80,7 @@ def build(
     """
     url = parse_endpoint(endpoint).url
     token, certificate_pem, key_pem = token.strip(), certificate_pem.strip(), key_pem.strip()
-    if ca_pem.strip():
-        ca_pem = normalised_certificates(ca_pem, field_name="caPem")
+    ca_pem = normalised_certificates(ca_pem, field_name="caPem") if ca_pem.strip() else ""
     if tls_server_name and literal(tls_server_name) is None:
         parse_endpoint(f"https://{tls_server_name}", field="tlsServerName")
     if token and (certificate_pem or key_pem):
@@ -89,7 +88,7 @@ def build(
     if token:
         if len(token) > 16_384 or not token.isascii() or not token.isprintable() or " " in token:
             raise InvalidField(field="token", reason="not_token")
-        return Target(url, ca_pem.strip(), token=token, tls_server_name=tls_server_name)
+        return Target(url, ca_pem, token=token, tls_server_name=tls_server_name)
     if not certificate_pem and not key_pem:
         raise InvalidField(field="token", reason="no_credential")
     certificate_pem = normalised_certificates(certificate_pem, field_name="certificate")
@@ -98,9 +97,7 @@ def build(
     spelling = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if key.public_key().public_bytes(*spelling) != leaf.public_key().public_bytes(*spelling):
         raise InvalidField(field="key", reason="key_of_other_certificate")
-    return Target(
-        url, ca_pem.strip(), certificate_pem=certificate_pem, key_pem=key_pem + "\n", tls_server_name=tls_server_name
-    )
+    return Target(url, ca_pem, certificate_pem=certificate_pem, key_pem=key_pem + "\n", tls_server_name=tls_server_name)
 
 
 def unsealed(sealed_form: bytes, *, endpoint: str, ca_pem: str, tls_server_name: str) -> Target:
