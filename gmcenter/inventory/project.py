@@ -7,6 +7,7 @@ source its watch, and only an object without uid and name is left out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any, Final
 
@@ -33,7 +34,6 @@ class _Identified(msgspec.Struct):
 
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_texts = msgspec.json.Decoder(dict[str, str | None]).decode
 _identified = msgspec.json.Decoder(_Identified).decode
 _encode = msgspec.json.Encoder().encode
 _loosely = msgspec.json.Decoder(Item, strict=False).decode
@@ -52,10 +52,13 @@ def sanitise(kind: Kind, raw: Raw) -> bytes:
     found = _fields(raw)
     metadata = _fields(found.get("metadata", msgspec.Raw(b"{}")))
     metadata.pop("managedFields", None)
-    annotations = metadata.get("annotations")
-    if annotations is not None and LAST_APPLIED.encode() in bytes(annotations):
-        kept = {key: text for key, text in _texts(annotations).items() if key != LAST_APPLIED}
-        metadata["annotations"] = msgspec.Raw(_encode(kept))
+    annotations = metadata.pop("annotations", None)
+    if annotations is not None:
+        with suppress(msgspec.ValidationError):
+            # By decoded key and not by searching the text, in which the key may be spelt with escapes.
+            kept = _fields(annotations)
+            kept.pop(LAST_APPLIED, None)
+            metadata["annotations"] = msgspec.Raw(_encode(kept))
     group = f"{kind.group}/{kind.version}" if kind.group else kind.version
     body: dict[str, Any] = {"apiVersion": group, "kind": kind.kind, **found, "metadata": metadata}
     rebuild = REBUILT.get(kind.plural)

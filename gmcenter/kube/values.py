@@ -5,6 +5,7 @@ match a placeholder.
 """
 
 import math
+import re
 from collections.abc import Iterable
 
 from gmcenter.kube.objects import (
@@ -35,6 +36,7 @@ _SUFFIXES = {
     "": 1.0, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
     "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
 }  # fmt: skip
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([numkMGTPE]?|[KMGTPE]i)", re.ASCII)
 LARGEST = 2**63 - 1
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 ROLE_PREFIX, ROLE_LABEL = "node-role.kubernetes.io/", "kubernetes.io/role"
@@ -45,11 +47,8 @@ def quantity(text: str | int | float | None) -> float | None:
     """The number a Kubernetes quantity stands for ("100m" is 0.1, "1Gi" 1073741824); None where it is none."""
     if text is None or isinstance(text, int | float):
         return None if text is None else float(text)
-    digits = text.rstrip("numkKMGTPEi")
-    try:
-        value = float(digits) * _SUFFIXES[text[len(digits) :]]
-    except (KeyError, ValueError):
-        return None
+    parts = _QUANTITY.fullmatch(text)
+    value = float(parts[1]) * _SUFFIXES[parts[2]] if parts else math.inf
     return value if math.isfinite(value) else None
 
 
