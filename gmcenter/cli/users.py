@@ -31,10 +31,15 @@ def _password(from_stdin: bool, generate: bool) -> str:
         return passwords.generate()
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    if not sys.stdin.isatty():
+    if not _terminal():
         fail("no terminal to ask for a password: use --password-stdin or --generate", USAGE)
     typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     return typed
+
+
+def _terminal() -> bool:
+    """Whether someone can be asked."""
+    return sys.stdin.isatty()
 
 
 def _as_json(user: UserView) -> dict[str, object]:

@@ -11,7 +11,6 @@ import asyncio
 import secrets
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, Final
 
 from passlib.hash import argon2
@@ -62,10 +61,10 @@ def generate() -> str:
     return "".join(secrets.choice(GENERATED_CHARACTERS) for _ in range(GENERATED_LENGTH))
 
 
-@cache
 def _nobodys_hash() -> str:
-    """A hash that no password opens: what is verified when the user does not exist."""
-    return str(_hasher.hash(secrets.token_urlsafe(32)))
+    """What is verified for a user who does not exist: today's parameters, and random bytes where a hash would be."""
+    random = {"salt": secrets.token_bytes(16), "checksum": secrets.token_bytes(_hasher.checksum_size)}
+    return str(_hasher(**random, use_defaults=True).to_string())
 
 
 async def hashed(password: str) -> str:
@@ -96,8 +95,3 @@ async def verified(password: str, stored: str | None) -> bool:
 def outdated(stored: str) -> bool:
     """Whether the hash was made with other parameters than today's and should be replaced."""
     return bool(_hasher.needs_update(stored))
-
-
-async def warm() -> None:
-    """Make nobody's hash now, so that the first unknown user does not wait twice as long as a known one."""
-    await asyncio.get_running_loop().run_in_executor(_threads, _nobodys_hash)

@@ -43,7 +43,7 @@ class Decision:
 
 
 def _is_platform_admin(actor: Actor, _target: Any) -> bool:
-    return actor.role == "PA"
+    return actor.is_platform_admin
 
 
 def _is_user(actor: Actor, _target: Any) -> bool:

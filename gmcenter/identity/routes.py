@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -159,11 +160,8 @@ def same_site_path(given: str) -> str:
         or not given.isprintable()
     ):
         return "/"
-    try:
-        parts = urlsplit(given)
-    except ValueError:
-        return "/"
-    return "/" if parts.scheme or parts.netloc or parts.path.startswith(LOGIN_PAGE) else given
+    path = re.split("[?#]", given, maxsplit=1)[0]
+    return "/" if path == LOGIN_PAGE or path.startswith(f"{LOGIN_PAGE}/") else given
 
 
 def _is_https(request: Request) -> bool:

@@ -58,7 +58,8 @@ async def create(actor: Actor, new: NewUser) -> UserView:
 
 
 async def _insert(session: AsyncSession, new: NewUser, password_hash: str) -> User:
-    if (await session.execute(select(col(User.id)).where(_named(new.name)))).first() is not None:
+    taken = (await session.execute(select(col(User.id)).where(_named(new.name)))).first() is not None
+    if taken or new.name == SYSTEM.name:  # the audit must not mistake anyone for the system
         raise UserExists(name=new.name)
     now = clock.epoch()
     user = User(
@@ -126,7 +127,7 @@ async def set_password(actor: Actor, name: str, new: str, *, current: str | None
     async with _guarded(actor, "users.password", name) as entry:
         if name != actor.name:
             policy.require(actor, "users.manage")
-        elif actor is not SYSTEM:
+        else:
             await _prove(actor, name, current)
         passwords.check(new, name=name)
         password_hash = await passwords.hashed(new)
@@ -143,7 +144,7 @@ async def set_password(actor: Actor, name: str, new: str, *, current: str | None
 
 async def _prove(actor: Actor, name: str, current: str | None) -> None:
     """Check the password that someone changes, as carefully as at a sign-in."""
-    await throttle.count(actor.ip, name)
+    await throttle.count("login", actor.ip, name)
     async with database.read() as session:
         throttle.refuse_locked(await throttle.attempts(session, name))
         user = await _find(session, name)

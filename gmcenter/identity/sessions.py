@@ -18,7 +18,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from gmcenter.core import clock, database
+from gmcenter.core import clock, database, metrics
 from gmcenter.core.errors import GMError, NotFound, Unauthenticated
 from gmcenter.core.log import get_logger
 from gmcenter.core.settings import settings
@@ -36,6 +36,8 @@ KEEP_ENDED_SECONDS: Final = 30 * 86_400.0
 Kind = Literal["browser", "api"]
 
 _SESSION_ID = re.compile(r"[0-9a-f]{32}")
+
+LOGINS = metrics.counter("logins", "Sign-ins by kind of session and by how they ended", "kind", "outcome")
 
 logger = get_logger(__name__)
 
@@ -61,11 +63,13 @@ class BrowserSession:
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """How an attempt ended, once its transaction is written: an error to raise, or a session."""
+    """How an attempt ended, once its transaction is written: an error to raise, or a session. ``ended`` names the one
+    that was revoked for it."""
 
     error: GMError | None = None
     actor: Actor | None = None
     secret: str = ""
+    ended: str = ""
 
 
 # --- signing in -----------------------------------------------------------------------------------------------------
@@ -93,8 +97,19 @@ def normalised_name(name: str) -> str:
 
 
 async def _login(name: str, password: str, kind: Kind, ip: str | None, agent: str) -> tuple[Actor, str]:
-    name = normalised_name(name)
-    await throttle.count(ip, name)
+    try:
+        made = await _try(normalised_name(name), password, kind, ip, agent)
+    except GMError as problem:
+        LOGINS.labels(kind, problem.code).inc()
+        if problem.status == 429:  # refused before it was an attempt, so the audit does not know of it
+            logger.warning("login_refused", reason=problem.code, ip=ip)
+        raise
+    LOGINS.labels(kind, "ok").inc()
+    return made
+
+
+async def _try(name: str, password: str, kind: Kind, ip: str | None, agent: str) -> tuple[Actor, str]:
+    await throttle.count("login", ip, name)
     async with database.read() as session:
         throttle.refuse_locked(await throttle.attempts(session, name))
         user = (await session.execute(select(User).where(col(User.name) == name))).scalar()
@@ -199,13 +214,13 @@ async def refresh(refresh_token: str, *, ip: str | None) -> Tokens:
     Raises InvalidRefreshToken when it is unknown, expired or its session has ended. A token that was exchanged before
     ends its session: of two holders one is a thief, and we cannot tell which. Raises RateLimited.
     """
-    await throttle.count(ip, None)
+    await throttle.count("refresh", ip)
     if not registry.is_secret(refresh_token):
         raise InvalidRefreshToken
     async with audit.transaction() as session:
         verdict = await _exchange(session, registry.hashed(refresh_token), ip)
     if verdict.error is not None:
-        registry.forget()
+        registry.forget(session_ids=[verdict.ended])
         raise verdict.error
     assert verdict.actor is not None
     return _tokens(verdict.actor, verdict.secret)
@@ -231,7 +246,7 @@ async def _exchange(session: AsyncSession, token_hash: str, ip: str | None) -> _
         entry = audit.Entry(actor, "sessions.refresh", family.id, outcome="denied", code="refresh_token_reused")
         await audit.append(session, entry)
         logger.warning("refresh_token_reused", session_id=family.id, ip=ip)
-        return _Verdict(error=InvalidRefreshToken())
+        return _Verdict(error=InvalidRefreshToken(), ended=family.id)
     if now >= token.expires_at:
         return _Verdict(error=InvalidRefreshToken())
     secret = registry.new_secret()

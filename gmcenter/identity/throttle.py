@@ -11,12 +11,8 @@ import asyncio
 import ipaddress
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, Storage
-from limits.aio.strategies import MovingWindowRateLimiter
-from limits.storage import storage_from_string
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -27,6 +23,11 @@ from gmcenter.core.log import get_logger
 from gmcenter.core.settings import settings
 from gmcenter.identity.errors import LoginLocked
 from gmcenter.identity.model import LoginAttempt
+
+if TYPE_CHECKING:  # imported by the first sign-in at run time: a start need not wait for it
+    from limits import RateLimitItem
+    from limits.aio.storage import Storage
+    from limits.aio.strategies import MovingWindowRateLimiter
 
 FIRST_LOCK_SECONDS: Final = 30.0
 LONGEST_LOCK_SECONDS: Final = 900.0
@@ -49,6 +50,9 @@ _window: _Window | None = None
 
 
 def _shared_storage(url: str) -> Storage:
+    from limits.aio.storage import Storage
+    from limits.storage import storage_from_string
+
     scheme, _, rest = url.partition("://")
     scheme = scheme.replace("valkey", "redis")  # the same protocol, and the redis client is the one installed
     storage = storage_from_string(f"async+{scheme}://{rest}", implementation="redispy", wrap_exceptions=True)
@@ -57,6 +61,9 @@ def _shared_storage(url: str) -> Storage:
 
 
 def _limiter() -> _Window:
+    from limits.aio.storage import MemoryStorage
+    from limits.aio.strategies import MovingWindowRateLimiter
+
     global _window
     loop = asyncio.get_running_loop()
     if _window is None or _window.loop is not loop:
@@ -73,19 +80,22 @@ def reset() -> None:
 
 
 async def _hit(window: _Window, item: RateLimitItem, *who: str) -> None:
-    limiter = window.shared or window.own
-    try:
-        if await limiter.hit(item, *who):
-            return
-        reset_at = (await limiter.get_window_stats(item, *who)).reset_time
-    except Exception as problem:
-        if limiter is window.own:
+    if window.shared is not None:
+        try:
+            await _count_in(window.shared, item, *who)
+        except RateLimited:
             raise
-        logger.warning("rate_limit_storage_unreachable", error=type(problem).__name__)
-        if await window.own.hit(item, *who):
+        except Exception as problem:
+            logger.warning("rate_limit_storage_unreachable", error=type(problem).__name__)
+        else:
             return
-        reset_at = (await window.own.get_window_stats(item, *who)).reset_time
-    raise RateLimited(retry_after=max(1, math.ceil(reset_at - clock.epoch())))
+    await _count_in(window.own, item, *who)
+
+
+async def _count_in(limiter: MovingWindowRateLimiter, item: RateLimitItem, *who: str) -> None:
+    if not await limiter.hit(item, *who):
+        reset_at = (await limiter.get_window_stats(item, *who)).reset_time
+        raise RateLimited(retry_after=max(1, math.ceil(reset_at - clock.epoch())))
 
 
 def network(ip: str | None) -> str:
@@ -101,12 +111,14 @@ def network(ip: str | None) -> str:
     return str(address)
 
 
-async def count(ip: str | None, name: str | None) -> None:
+async def count(what: Literal["login", "refresh"], ip: str | None, name: str | None = None) -> None:
     """Count one attempt from an address, for a name when there is one. Raises RateLimited with the seconds to wait."""
+    from limits import parse
+
     window, item = _limiter(), parse(settings().login_rate)
-    await _hit(window, item, "login", "address", network(ip))
+    await _hit(window, item, what, "address", network(ip))
     if name is not None:
-        await _hit(window, item, "login", "name", subject(name))
+        await _hit(window, item, what, "name", subject(name))
 
 
 def subject(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +78,6 @@ async def installation(
     vault.forget_keys()
     vault.ensure_key(chosen, fresh=True)
     monkeypatch.setattr(passwords, "_hasher", argon2.using(type="ID", time_cost=1, memory_cost=64, parallelism=1))
-    passwords._nobodys_hash.cache_clear()
     throttle.reset()
     registry.forget()
     yield chosen
@@ -87,7 +86,6 @@ async def installation(
     vault.forget_keys()
     throttle.reset()
     registry.forget()
-    passwords._nobodys_hash.cache_clear()
 
 
 def _copy(url: str, name: str) -> str:
@@ -99,12 +97,9 @@ def _copy(url: str, name: str) -> str:
 
 
 @pytest.fixture
-def real_hashes(installation: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def real_hashes(installation: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The parameters that the product uses, for tests of what they cost."""
     monkeypatch.setattr(passwords, "_hasher", passwords.make_hasher())
-    passwords._nobodys_hash.cache_clear()
-    yield
-    passwords._nobodys_hash.cache_clear()
 
 
 async def make_user(name: str, role: Role = "SA", password: str = PASSWORD) -> UserView:

@@ -68,6 +68,14 @@ def test_a_generated_password_is_shown_once_and_is_never_an_argument() -> None:
     assert "--password " not in gm("user", "add", "--help").stdout
 
 
+def test_someone_at_a_terminal_is_asked_twice_and_nothing_is_echoed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "_terminal", lambda: True)
+    done = gm("user", "add", "kim", stdin=f"{PASSWORD}\nother\n{PASSWORD}\n{PASSWORD}\n")
+    assert done.exit_code == 0
+    assert PASSWORD not in done.output
+    assert done.output.count("Repeat for confirmation") == 2
+
+
 @pytest.mark.parametrize(
     ("words", "stdin", "code", "said"),
     [

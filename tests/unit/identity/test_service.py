@@ -91,6 +91,10 @@ async def test_a_name_is_taken_once(admin: Actor) -> None:
     assert sorted(type(result).__name__ for result in results) == ["UserExists"] * 4 + ["UserView"]
 
 
+async def test_nobody_can_be_mistaken_for_the_system(admin: Actor) -> None:
+    assert type(await failure(service.create(admin, new("system")))) is UserExists
+
+
 @pytest.mark.parametrize("name", ["", "Kim", "-kim", "kim-", "a b", "a/b", "../x", "k" * 64, "김", "a\n", "a:b"])
 def test_a_name_is_what_a_cluster_can_be_told(name: str) -> None:
     with pytest.raises(ValidationError):

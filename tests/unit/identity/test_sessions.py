@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlmodel import col
 
-from gmcenter.core import clock, database
+from gmcenter.core import clock, database, metrics
 from gmcenter.core.errors import Forbidden, GMError, NotFound, RateLimited, Unauthenticated
 from gmcenter.core.settings import Settings, configure
 from gmcenter.identity import passwords, registry, service, sessions, throttle, tokens
@@ -197,6 +197,18 @@ async def test_a_lock_survives_a_restart() -> None:
     throttle.reset()
     registry.forget()
     assert type(await failure(sign_in())) is LoginLocked
+
+
+async def test_sign_ins_are_counted_by_how_they_ended() -> None:
+    def counted(outcome: str) -> float:
+        return metrics.REGISTRY.get_sample_value("gm_logins_total", {"kind": "api", "outcome": outcome}) or 0.0
+
+    outcomes = ("ok", "invalid_credentials", "login_locked")
+    before = [counted(outcome) for outcome in outcomes]
+    await sign_in()
+    for _ in range(6):
+        await failure(sign_in("hong", "Wrong-horse-77"))
+    assert [counted(outcome) - was for outcome, was in zip(outcomes, before, strict=True)] == [1, 5, 1]
 
 
 async def test_the_rate_limit_counts_per_address_and_per_name(installation: Settings) -> None:

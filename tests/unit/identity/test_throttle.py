@@ -52,23 +52,31 @@ def test_an_address_of_any_form_is_something(ip: str) -> None:
 
 async def test_the_fourth_attempt_from_one_address_waits_and_another_address_does_not() -> None:
     for name in ("a", "b", "c"):
-        await throttle.count("192.0.2.1", name)
+        await throttle.count("login", "192.0.2.1", name)
     with pytest.raises(RateLimited) as caught:
-        await throttle.count("192.0.2.1", "d")
+        await throttle.count("login", "192.0.2.1", "d")
     assert 1 <= caught.value.params["retry_after"] <= 60
-    await throttle.count("192.0.2.2", "d")
+    await throttle.count("login", "192.0.2.2", "d")
 
 
 async def test_one_name_is_counted_over_all_addresses() -> None:
     for n in range(3):
-        await throttle.count(f"192.0.2.{n}", "hong")
+        await throttle.count("login", f"192.0.2.{n}", "hong")
     with pytest.raises(RateLimited):
-        await throttle.count("192.0.2.9", "hong")
-    await throttle.count("192.0.2.9", "kim")
+        await throttle.count("login", "192.0.2.9", "hong")
+    await throttle.count("login", "192.0.2.9", "kim")
+
+
+async def test_refreshing_is_counted_apart_from_signing_in() -> None:
+    for _ in range(3):
+        await throttle.count("refresh", "192.0.2.1")
+    with pytest.raises(RateLimited):
+        await throttle.count("refresh", "192.0.2.1")
+    await throttle.count("login", "192.0.2.1", "hong")
 
 
 async def test_side_by_side_no_more_get_through() -> None:
-    results = await asyncio.gather(*(throttle.count("192.0.2.1", None) for _ in range(20)), return_exceptions=True)
+    results = await asyncio.gather(*(throttle.count("login", "192.0.2.1") for _ in range(20)), return_exceptions=True)
     assert sum(result is None for result in results) == 3
 
 
@@ -80,9 +88,9 @@ async def test_without_the_shared_counter_each_replica_counts_for_itself(limits:
         throttle.reset()
         with structlog.testing.capture_logs() as lines:
             for _ in range(3):
-                await throttle.count("192.0.2.1", None)
+                await throttle.count("login", "192.0.2.1")
             with pytest.raises(RateLimited):
-                await throttle.count("192.0.2.1", None)
+                await throttle.count("login", "192.0.2.1")
     assert {line["event"] for line in lines} == {"rate_limit_storage_unreachable"}
 
 
