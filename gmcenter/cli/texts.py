@@ -74,8 +74,9 @@ def _python(path: Path, where: str, found: Uses) -> None:
     except SyntaxError as problem:
         found.broken.append(f"{where}:{problem.lineno}: {problem.msg}")
         return
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
             _add_string(node.value, found)
         elif isinstance(node, ast.JoinedStr):
             _add_pattern([_piece(part) for part in node.values], found)

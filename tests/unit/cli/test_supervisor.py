@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from gmcenter.cli import supervisor
-from gmcenter.cli.supervisor import AlreadyRunning, Program, Supervisor, read_state, sole_owner, started_at, stop_running
+from gmcenter.cli.supervisor import (
+    AlreadyRunning,
+    Program,
+    Supervisor,
+    read_state,
+    sole_owner,
+    started_at,
+    stop_running,
+)
 from tests.lab import wait_for
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -98,7 +106,7 @@ async def test_what_dies_comes_back_and_the_others_are_not_disturbed(tmp_path: P
 
 async def test_a_program_that_will_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "PATIENCE", 0.3)
-    deaf = "import signal,sys,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open(sys.argv[1],'w'); time.sleep(600)"
+    deaf = "import signal,sys,time; signal.signal(15, signal.SIG_IGN); open(sys.argv[1],'w'); time.sleep(600)"
     one = Supervisor(tmp_path, [Program("deaf", (sys.executable, "-c", deaf, str(tmp_path / "up")))])
     running = asyncio.create_task(one.run())
     await until(lambda: (tmp_path / "up").exists() and bool(pids_of(tmp_path)), "it starts")
