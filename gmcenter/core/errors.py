@@ -59,7 +59,9 @@ class GMError(Exception):
     def _words(self, language: str) -> dict[str, Any]:
         """The parameters for a message; a `reason` that is a code has its words under `reason.<code>`."""
         key = f"reason.{self.reason}"
-        return {**self.params, "reason": i18n.message(key, language)} if i18n.has(key, language) else self.params
+        if not i18n.has(key, language):
+            return self.params
+        return {**self.params, "reason": i18n.message(key, language, **self.params)}
 
     def problem(self, language: str, instance: str | None = None) -> dict[str, Any]:
         """The RFC 9457 document. `code` is stable; `params` are the facts behind the words, never a secret."""

@@ -24,7 +24,8 @@ import orjson
 from gmcenter.core.errors import InvalidField, UnknownParameter
 from gmcenter.inventory.driver import Connection, Dialect, array, member
 from gmcenter.inventory.schema import Field, KindTable
-from gmcenter.inventory.selectors import FieldTerm, Requirement
+from gmcenter.inventory.selectors import FieldTerm, Operator, Requirement
+from gmcenter.kube import relations
 from gmcenter.kube.kinds import ColumnType
 from gmcenter.kube.values import quantity
 
@@ -83,7 +84,7 @@ def search(db: Connection, table: KindTable, text: str) -> Condition | None:
     if not words:
         return None
     if len(text) > LONGEST_SEARCH or len(words) > MOST_TERMS:
-        raise InvalidField(field="q", reason=f"at most {MOST_TERMS} words and {LONGEST_SEARCH} characters")
+        raise InvalidField(field="q", reason="search_too_long", most=LONGEST_SEARCH, words=MOST_TERMS)
     parts: list[str] = []
     values: list[Any] = []
     for word in words:
@@ -156,6 +157,25 @@ def by_fields(table: KindTable, terms: tuple[FieldTerm, ...], dialect: Dialect) 
     return found
 
 
+def by_relation(db: Connection, table: KindTable, wanted: relations.Query) -> list[Condition]:
+    """The conditions of a question about related objects; that of their own selectors is left to the caller."""
+    dialect = db.dialect
+    found = []
+    for column, texts in (("name", wanted.names), ("uid", wanted.uids)):
+        if texts:
+            found.append(Condition(member(dialect, f"{{k}}k.{column}", "text"), (array(dialect, texts),)))
+    for key, texts in wanted.fields.items():
+        found.append(_exactly(table.fields[key], list(texts), table, dialect, key, equal=True))
+    operators: dict[str, Operator] = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!exists"}
+    for term in wanted.requirements:
+        if term.operator not in operators:
+            return [NEVER]
+        asked = Requirement(term.key, operators[term.operator], tuple(sorted(term.values)))
+        if (condition := _by_label(db, table, asked)) is not None:
+            found.append(condition)
+    return found
+
+
 # --- columns ---
 
 
@@ -171,7 +191,7 @@ def by_columns(table: KindTable, filters: Mapping[str, str], dialect: Dialect) -
             allowed = [name for name, known in table.fields.items() if known.filterable]
             raise UnknownParameter(field=key, allowed=", ".join([*allowed, "state"]))
         if len(text) > LONGEST_FILTER:
-            raise InvalidField(field=key, reason=f"longer than {LONGEST_FILTER} characters")
+            raise InvalidField(field=key, reason="too_long")
         if text.strip():
             found.append(_by_column(field, text.strip(), table, dialect))
     return found
@@ -180,7 +200,7 @@ def by_columns(table: KindTable, filters: Mapping[str, str], dialect: Dialect) -
 def _by_state(text: str, dialect: Dialect) -> Condition:
     states = [state.strip() for state in text.split(",")]
     if unknown := [state for state in states if state not in STATES]:
-        raise InvalidField(field="state", reason=f"{unknown[0]!r} is none of {', '.join(STATES)}")
+        raise InvalidField(field="state", reason="not_state", value=unknown[0][:100], allowed=", ".join(STATES))
     return Condition(member(dialect, "{k}k.state", "text"), (array(dialect, states),))
 
 
@@ -211,8 +231,8 @@ def _exactly(
         return _of(field, made if equal else f"coalesce(not {made}, 1 = 1)", quoted)
     if field.type is ColumnType.BOOL:
         flags = {"true": 1, "false": 0}
-        if bad := [text for text in texts if text.lower() not in flags]:
-            raise InvalidField(field=named, reason=f"{bad[0]!r} is neither true nor false")
+        if any(text.lower() not in flags for text in texts):
+            raise InvalidField(field=named, reason="not_boolean")
         found: list[Any] = [flags[text.lower()] for text in texts]
         made = member(dialect, column, "bigint")
     else:
@@ -259,7 +279,7 @@ def _number(field: Field, text: str, named: str | None = None) -> Condition:
         return Condition(f"({column} >= ? and {column} <= ?)", (_value(field, low, named), _value(field, high, named)))
     match = _COMPARISON.fullmatch(text)
     if match is None:
-        raise InvalidField(field=named, reason="a number is missing")
+        raise InvalidField(field=named, reason="not_number")
     operator, operand = match[1] or "=", match[2]
     start = _value(field, operand, named)
     if field.type is ColumnType.TIME and (end := _day_end(operand)) is not None:
@@ -288,13 +308,11 @@ def _value(field: Field, text: str, named: str) -> int | float:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            raise InvalidField(
-                field=named, reason=f"{text!r} is not a time; write 2026-01-31 or an RFC 3339 time"
-            ) from None
+            raise InvalidField(field=named, reason="not_time") from None
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     number = quantity(text)
     if number is None or abs(number) > 2**62:
-        raise InvalidField(field=named, reason=f"{text!r} is not a number")
+        raise InvalidField(field=named, reason="not_number")
     return int(number) if number == int(number) else number
 
 

@@ -9,6 +9,7 @@ much more than 10,000 rows, save the search through texts, which reads them all 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,10 +27,12 @@ from gmcenter.inventory.order import Order, Place, make_order, parse_sort
 from gmcenter.inventory.schema import KindTable, Schema
 from gmcenter.inventory.scopes import Limits, limits
 from gmcenter.inventory.selectors import parse_fields, parse_labels
+from gmcenter.kube import relations
 from gmcenter.kube.kinds import ColumnType
 
 LARGEST_PAGE = 500
 LONGEST_NAME = 253
+LONGEST_KEY = 500
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,10 @@ def find_page(db: Connection, schema: Schema, scope: Scope, query: ListQuery) ->
     """
     table = table_of(schema, query.kind)
     if not 1 <= query.limit <= LARGEST_PAGE:
-        raise InvalidField(field="limit", reason=f"must be from 1 to {LARGEST_PAGE}")
+        raise InvalidField(field="limit", reason="not_limit", most=LARGEST_PAGE)
     sort, descending = parse_sort(table, query.sort)
     order = make_order(table, sort, descending, db.dialect)
-    place, backward = _read_cursor(query, order)
+    place, backward = _read_cursor(db, table, query, order)
     conditions = conditions_of(db, table, query)
     bounds = limits_of(db, scope, query)
     if bounds.nothing:
@@ -191,7 +194,7 @@ class Selection:
             total = self._counted()
             if self.bounds.clusters is None or total > COUNT_LIMIT:
                 return Count(total, True), None
-        ids = self._ids()
+        ids = self.ids()
         if len(ids) > COUNT_LIMIT:
             return Count(COUNT_LIMIT, False), None
         return Count(len(ids), True), ids
@@ -202,7 +205,7 @@ class Selection:
         total = self.db.rows(f"select sum(n) from counter where {where}", (self.table.kind.plural, *values))[0][0]
         return int(total or 0)
 
-    def _ids(self) -> list[int]:
+    def ids(self) -> list[int]:
         """The ids of matching rows, one more than the limit at most."""
         lead, rest, bounds = self._lead()
         texts, values = bounds.where(self.db.dialect, "{k}k.ns_id", "{k}k.cluster")
@@ -339,17 +342,89 @@ def _as_dict(row: tuple[Any, ...], keys: list[str], tags: list[int], flags: list
     return made
 
 
-def _read_cursor(query: ListQuery, order: Order) -> tuple[Place | None, bool]:
+def _read_cursor(db: Connection, table: KindTable, query: ListQuery, order: Order) -> tuple[Place | None, bool]:
     if not query.cursor:
         return None, False
     payload = paging.decode_cursor(query.cursor)
     if payload.get("h") != query.digest:
-        raise InvalidField(field="cursor", reason="it belongs to another list, filter or sort")
-    rank, keys = payload["r"], tuple(payload["v"])
-    if rank >= len(order.strata) or len(keys) != len(order.strata[rank].keys):
-        raise InvalidField(field="cursor", reason="it is of an older version")
-    return Place(rank, keys), bool(payload["b"])
+        raise InvalidField(field="cursor", reason="cursor_other")
+    backward = bool(payload["b"])
+    if "i" in payload:
+        return _place_of(db, table, order, payload["i"]), backward
+    return Place(payload["r"], tuple(payload["v"])), backward
 
 
 def _write_cursor(query: ListQuery, place: Place, *, backward: bool) -> str:
-    return paging.encode_cursor({"h": query.digest, "r": place.rank, "v": list(place.keys), "b": int(backward)})
+    payload: dict[str, Any] = {"h": query.digest, "b": int(backward)}
+    if any(isinstance(key, str) and len(key) > LONGEST_KEY for key in place.keys):
+        payload["i"] = place.keys[-1]  # a message of a thousand letters has no place in an address
+    else:
+        payload |= {"r": place.rank, "v": list(place.keys)}
+    return paging.encode_cursor(payload)
+
+
+def _place_of(db: Connection, table: KindTable, order: Order, row_id: int) -> Place:
+    """Where a row stands. Raises InvalidField when it has gone meanwhile."""
+    statement = f"select {order.rank}, {', '.join(order.flat)} from {table.name} k {order.joins} where k.id = ?"
+    found = db.rows(statement, (row_id,))
+    if not found:
+        raise InvalidField(field="cursor", reason="cursor_gone")
+    return Place(found[0][0], order.keys_of(found[0][0], found[0][1:]))
+
+
+# --- single rows ---
+
+
+def find_candidates(
+    db: Connection, table: KindTable, scope: Scope, name: str, cluster: str | None, namespace: str | None, most: int
+) -> list[tuple[int, str, str | None]]:
+    """Rows of that name that a scope lets through: their ids, clusters' names and namespaces."""
+    guard = "+" if db.dialect == "sqlite" else ""
+    texts, values = limits(scope).where(db.dialect, f"{guard}k.ns_id", "")
+    texts.append("k.name = ?")
+    values.append(name)
+    for column, wanted in (("c.name", cluster), ("k.namespace", namespace)):
+        if wanted:
+            texts.append(f"{column} = ?")
+            values.append(wanted)
+    statement = (
+        f"select k.id, c.name, k.namespace from {table.name} k join cluster c on c.id = k.cluster "
+        f"where {' and '.join(texts)} order by c.name, k.namespace, k.id limit {most}"
+    )
+    return [(row[0], row[1], row[2]) for row in db.rows(statement, values)]
+
+
+def find_body(db: Connection, row_id: int) -> dict[str, Any]:
+    """The stored object of a row that was found under a scope."""
+    found = db.rows("select packed from body where id = ?", (row_id,))
+    body: dict[str, Any] = orjson.loads(zlib.decompress(found[0][0])) if found else {}
+    return body
+
+
+def find_related(
+    db: Connection,
+    schema: Schema,
+    scope: Scope,
+    cluster_id: int,
+    wanted: relations.Query,
+    most: int,
+    sort: str = "name",
+) -> list[dict[str, Any]]:
+    """What a relation asks for in one cluster, cut by a scope, sorted; at most so many."""
+    table = table_of(schema, wanted.kind)
+    namespaces = None
+    if wanted.namespace:
+        found = db.rows("select id from namespace where cluster = ? and name = ?", (cluster_id, wanted.namespace))
+        namespaces = [row[0] for row in found]
+    bounds = limits(scope, namespaces, [cluster_id])
+    if bounds.nothing:
+        return []
+    selection = Selection(db, table, bounds, filters.by_relation(db, table, wanted))
+    order = make_order(table, *parse_sort(table, sort), db.dialect)
+    ids = selection.ids()
+    if wanted.selecting is None:
+        return fetch_rows(db, table, [found.keys[-1] for found in _sort_few(db, table, order, ids, None, False, most)])
+    labels = wanted.selecting
+    rows = fetch_rows(db, table, ids)
+    picked = [row for row in rows if relations.selector_picks(row["selector"], labels)]
+    return sorted(picked, key=lambda row: row["name"])[:most]

@@ -63,11 +63,11 @@ def parse_labels(text: str, field: str = "labelSelector") -> tuple[Requirement, 
     if not text.strip():
         return ()
     if len(text) > LONGEST:
-        raise _bad(field, f"longer than {LONGEST} characters")
+        raise _bad(field, "too_long")
     parser = _Parser(text, field)
     found = parser.requirements()
     if len(found) > MOST_TERMS:
-        raise _bad(field, f"more than {MOST_TERMS} terms")
+        raise _bad(field, "too_many_terms", most=MOST_TERMS)
     return found
 
 
@@ -80,7 +80,7 @@ class _Parser:
         while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
-                raise _bad(field, f"cannot read {text[at : at + 20]!r}")
+                raise _bad(field, "selector_syntax", value=text[at : at + 20])
             self.tokens.append(match[1])
             at = match.end()
         self.at = 0
@@ -97,7 +97,7 @@ class _Parser:
         found = [self.requirement()]
         while part := self.take():
             if part != ",":
-                raise _bad(self.field, f"expected a comma before {part!r}")
+                raise _bad(self.field, "selector_comma", value=part)
             found.append(self.requirement())
         return tuple(found)
 
@@ -121,9 +121,9 @@ class _Parser:
         if operator in ("<", ">"):
             bound = self.value()
             if _integer(bound) is None:
-                raise _bad(self.field, f"{key} {operator} needs a whole number")
+                raise _bad(self.field, "not_integer", value=bound)
             return Requirement(key, "gt" if operator == ">" else "lt", (bound,))
-        raise _bad(self.field, f"{operator!r} is not an operator")
+        raise _bad(self.field, "not_operator", value=operator)
 
     def key(self) -> str:
         key = self.take()
@@ -132,40 +132,40 @@ class _Parser:
         if slash:
             fine = fine and _DOMAIN.fullmatch(prefix) and len(prefix) <= 253
         if not fine:
-            raise _bad(self.field, f"{key!r} is not a label key")
+            raise _bad(self.field, "not_label_key", value=key)
         return key
 
     def value(self) -> str:
         value = "" if self.peek() in ("", ",", ")") else self.take()
         if value and (not _NAME.fullmatch(value) or len(value) > 63):
-            raise _bad(self.field, f"{value!r} is not a label value")
+            raise _bad(self.field, "not_label_value", value=value)
         return value
 
     def values(self) -> tuple[str, ...]:
         if self.take() != "(":
-            raise _bad(self.field, "expected ( after in or notin")
+            raise _bad(self.field, "selector_values")
         found = [self.value()]
         while (part := self.take()) == ",":
             found.append(self.value())
         if part != ")":
-            raise _bad(self.field, "expected ) at the end of the values")
+            raise _bad(self.field, "selector_values")
         return tuple(sorted(set(found)))
 
 
 def parse_fields(text: str, field: str = "fieldSelector") -> tuple[FieldTerm, ...]:
     """The terms of a field selector; they AND together. Raises InvalidField naming `field` and what is wrong."""
     if len(text) > LONGEST:
-        raise _bad(field, f"longer than {LONGEST} characters")
+        raise _bad(field, "too_long")
     found = []
     for term in _split_fields(text):
         if not term:
             continue
         match = re.fullmatch(r"([^=!\\]+)(==|!=|=)((?s:.*))", term)
         if match is None:
-            raise _bad(field, f"{term!r} is not of the form field=value")
+            raise _bad(field, "field_term", value=term)
         found.append(FieldTerm(match[1].strip(), _unescape(match[3], field), match[2] != "!="))
     if len(found) > MOST_TERMS:
-        raise _bad(field, f"more than {MOST_TERMS} terms")
+        raise _bad(field, "too_many_terms", most=MOST_TERMS)
     return tuple(found)
 
 
@@ -188,10 +188,10 @@ def _unescape(text: str, field: str) -> str:
         if character == "\\":
             following = next(rest, "")
             if following not in ("\\", ",", "="):
-                raise _bad(field, "a backslash may stand before a backslash, comma or equals sign only")
+                raise _bad(field, "field_escape")
             found += following
         elif character == "=":
-            raise _bad(field, "an equals sign inside a value needs a backslash before it")
+            raise _bad(field, "field_escape")
         else:
             found += character
     return found
@@ -201,5 +201,6 @@ def _integer(text: str | None) -> int | None:
     return int(text) if text is not None and re.fullmatch(r"[+-]?[0-9]{1,18}", text, re.ASCII) else None
 
 
-def _bad(field: str, reason: str) -> InvalidField:
-    return InvalidField(field=field, reason=reason)
+def _bad(field: str, reason: str, value: str = "", most: int = MOST_TERMS) -> InvalidField:
+    """The error for a selector; `reason` is a code whose words stand in the catalogue."""
+    return InvalidField(field=field, reason=reason, value=value[:100], most=most)
