@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NEEDS: dict[str, Callable[[], bool]] = {
     "chromium": lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     "postgresql": lambda: any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or bool(shutil.which("initdb")),
+    "redis-server": lambda: any(map(shutil.which, ("redis-server", "valkey-server"))),
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import parse
 
 from gmcenter.core import vault
 from gmcenter.core.errors import RateLimited
@@ -92,6 +93,22 @@ async def test_without_the_shared_counter_each_replica_counts_for_itself(limits:
             with pytest.raises(RateLimited):
                 await throttle.count("login", "192.0.2.1")
     assert {line["event"] for line in lines} == {"rate_limit_storage_unreachable"}
+
+
+async def test_replicas_that_share_a_counter_count_together(limits: Settings, redis_server: str) -> None:
+    configure(limits.model_copy(update={"redis_url": redis_server}))
+    replicas = []
+    for _ in range(2):
+        throttle.reset()
+        replicas.append(throttle._limiter())
+    who = ("login", "address", "shared-test")
+    item = parse("3/minute")
+    for n in range(3):
+        await throttle._hit(replicas[n % 2], item, *who)
+    for replica in replicas:
+        with pytest.raises(RateLimited) as caught:
+            await throttle._hit(replica, item, *who)
+        assert 1 <= caught.value.params["retry_after"] <= 60
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "valkey", "valkeys"])
