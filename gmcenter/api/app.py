@@ -16,6 +16,8 @@ from gmcenter.clusters import routes as clusters
 from gmcenter.core.errors import GMError
 from gmcenter.core.settings import settings
 from gmcenter.identity import routes as identity
+from gmcenter.identity import scope
+from gmcenter.inventory import service as inventory
 
 TAGS = [
     {"name": "auth", "description": "Signing in and out"},
@@ -50,5 +52,6 @@ def create_api() -> FastAPI:
     app.add_exception_handler(GMError, errors.on_gm_error)
     app.add_exception_handler(RequestValidationError, errors.on_validation)
     app.add_exception_handler(HTTPException, errors.on_http)
+    inventory.register_version(scope.version)  # open streams look again when somebody's scope has changed
     app.add_middleware(Rules, origins=frozenset(settings().origins))
     return app

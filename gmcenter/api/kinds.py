@@ -22,7 +22,7 @@ from gmcenter.identity import policy, scope
 from gmcenter.identity.actor import Actor
 from gmcenter.identity.dependencies import CurrentActor
 from gmcenter.inventory import service as inventory
-from gmcenter.inventory.service import ListQuery
+from gmcenter.inventory.service import Detail, ListQuery
 from gmcenter.kube.kinds import KINDS, Kind, by_kind
 
 BASE: Final = "/gmcapi/v2"
@@ -31,6 +31,7 @@ LIMIT, MOST = 50, 500
 LONGEST: Final = 4096
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
+EVENTS: Final = Renderer(KINDS["events"])
 Handler = Callable[[Request, CurrentActor], Coroutine[Any, Any, Response]]
 
 
@@ -134,36 +135,25 @@ def _detail_handler(kind: Kind) -> Handler:
 
     async def detail(request: Request, actor: CurrentActor) -> Response:
         policy.require(actor, "kinds.read", kind.plural)
-        found, events = await _find(request, actor, kind, with_events=True)
-        data = {**renderer.row(found.row), **kind.detail(found.body), "events": events}
+        found = await _find(request, actor, kind)
+        data = {**renderer.row(found.row), **kind.detail(found.body), "events": EVENTS.rows(found.events)}
         document = {"data": data, "involvesData": found.involves, "freshness": freshness(found.freshness)}
         return Response(json_bytes(document), media_type=JSON)
 
     return detail
 
 
-async def _find(request: Request, actor: Actor, kind: Kind, *, with_events: bool = False) -> tuple[Any, list[Any]]:
-    """The object that path and parameters name, and its events. Raises NotFound, Ambiguous with the candidates."""
+async def _find(request: Request, actor: Actor, kind: Kind) -> Detail:
+    """The object that path and parameters name. Raises NotFound, Ambiguous with the candidates."""
     named = clusters_of(request)
     if len(named) > 1:
         raise InvalidField(field="cluster", reason="given_twice")
     namespace, project = _one(request, "namespace"), _one(request, "project")
     if namespace and project and namespace != project:
         raise InvalidField(field="namespace", reason="not_project")  # a project's name is its namespace's
-    seen = await scope.resolve(actor)
+    cluster = named[0] if named else None
     name = request.path_params["name"]
-    found = await inventory.detail(seen, kind.plural, name, named[0] if named else None, namespace or project)
-    if not with_events or kind.plural == "events" or "events" not in KINDS:
-        return found, []
-    about = ListQuery(
-        kind="events",
-        clusters=(str(found.row["cluster"]),),
-        field_selector=f"involvedObject.uid={found.row['uid']}",
-        sort="-lastSeen",
-        limit=100,
-    )
-    page = await inventory.list_rows(seen, about)
-    return found, Renderer(KINDS["events"]).rows(page.rows)
+    return await inventory.detail(await scope.resolve(actor), kind.plural, name, cluster, namespace or project)
 
 
 def _kind_of(request: Request) -> Kind:
@@ -197,7 +187,7 @@ async def _view(request: Request, actor: CurrentActor) -> Response:
     kind = _kind_of(request)
     policy.require(actor, "kinds.read", kind.plural)
     form = _format_of(request)
-    found, _ = await _find(request, actor, kind)
+    found = await _find(request, actor, kind)
     if form == "json":
         return Response(json_bytes(found.body), media_type=JSON)
     return Response(await asyncio.to_thread(as_yaml, found.body), media_type=YAML)

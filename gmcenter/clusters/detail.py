@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Awaitable
+from typing import Any, Final, TypeVar
 
 from gmcenter.clusters import views
 from gmcenter.clusters.schema import ClusterDetail, Dependents
@@ -12,12 +13,13 @@ from gmcenter.identity import policy, scope
 from gmcenter.identity.actor import Actor
 from gmcenter.identity.scope import Scope
 from gmcenter.inventory import service as inventory
-from gmcenter.inventory.service import ListQuery
+from gmcenter.inventory.service import ListQuery, NoInventory
 from gmcenter.kube.kinds import KINDS
 
 MOST_NODES: Final = 200
 MOST_EVENTS: Final = 100
 NODE_FIELDS: Final = ("name", "type", "nodeIP", "kubeVersion", "os", "kernel", "containerRuntimeVersion", "status")
+Found = TypeVar("Found")
 EVENT_FIELDS: Final = (
     "kind", "objectName", "namespace", "cluster", "type", "reason", "message", "count",
 )  # fmt: skip
@@ -33,9 +35,9 @@ async def get_cluster(actor: Actor, name: str) -> ClusterDetail:
     seen = await scope.resolve(actor)
     health, counts, nodes, events, fresh = await asyncio.gather(
         views.health(),
-        inventory.counters(seen, tuple(KINDS), (name,)),
-        _nodes(seen, name),
-        _events(seen, name),
+        _or_nothing(inventory.counters(seen, tuple(KINDS), (name,)), {}),
+        _or_nothing(_nodes(seen, name), []),
+        _or_nothing(_events(seen, name), []),
         inventory.freshness(seen, tuple(KINDS), (name,)),
     )
     shown = views.view(cluster, site, health.get(name), actor.language)
@@ -54,20 +56,26 @@ async def get_cluster(actor: Actor, name: str) -> ClusterDetail:
     )
 
 
+async def _or_nothing(asked: Awaitable[Found], nothing: Found) -> Found:
+    """An answer of the inventory, or nothing while there is none: its freshness then says that nobody answered."""
+    try:
+        return await asked
+    except NoInventory:
+        return nothing
+
+
 async def _nodes(seen: Scope, name: str) -> list[dict[str, Any]]:
-    page = await inventory.list_rows(seen, ListQuery(kind="nodes", clusters=(name,), sort="name", limit=MOST_NODES))
-    return await asyncio.gather(*(_node(seen, name, row) for row in page.rows))
-
-
-async def _node(seen: Scope, cluster: str, row: dict[str, Any]) -> dict[str, Any]:
-    """One node with its body's labels, annotations, capacity and addresses."""
-    found = await inventory.detail(seen, "nodes", str(row["name"]), cluster, None)
-    return {
-        **{key: row.get(key) for key in NODE_FIELDS},
-        "gpu": row.get("gpu"),
-        "created_at": _moment(row.get("created_at")),
-        **KINDS["nodes"].detail(found.body),
-    }
+    """The first nodes by name, with their labels, annotations, capacity and addresses."""
+    found = await inventory.list_objects(seen, ListQuery(kind="nodes", clusters=(name,), sort="name", limit=MOST_NODES))
+    return [
+        {
+            **{key: row.get(key) for key in NODE_FIELDS},
+            "gpu": row.get("gpu"),
+            "created_at": _moment(row.get("created_at")),
+            **KINDS["nodes"].detail(body),
+        }
+        for row, body in found
+    ]
 
 
 async def _events(seen: Scope, name: str) -> list[dict[str, Any]]:
@@ -91,6 +99,6 @@ async def what_depends(actor: Actor, name: str) -> Dependents:
     """How many objects would no longer be shown without the cluster. Raises Forbidden, NotFound."""
     policy.require(actor, "clusters.delete")
     await views.row(name)
-    counts = await inventory.counters(await scope.resolve(actor), tuple(KINDS), (name,))
+    counts = await _or_nothing(inventory.counters(await scope.resolve(actor), tuple(KINDS), (name,)), {})
     objects = {plural: int(count) for plural, count in counts.items() if count and plural != "events"}
     return Dependents(cluster=name, objects=objects, total=sum(objects.values()))

@@ -56,6 +56,7 @@ __all__ = [
     "facets",
     "freshness",
     "labels",
+    "list_objects",
     "list_rows",
     "register_fleet",
     "register_version",
@@ -144,6 +145,22 @@ async def list_rows(scope: Scope, query: ListQuery) -> Page:
     for row in found.rows:
         _stamp(row, sources.get((query.kind, row["_cluster_id"])))
     return Page(found.rows, found.count, found.next, found.previous, sum_up(sources.values()))
+
+
+async def list_objects(scope: Scope, query: ListQuery) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The rows of one page, each with its whole sanitised body: for the few answers that show whole objects.
+
+    Raises what `list_rows` raises.
+    """
+
+    def work(db: Connection) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        return [(row, _find_body(db, row)) for row in _find_page(db, scope, query).rows]
+
+    return await readers().run(work)
+
+
+def _find_body(db: Connection, row: dict[str, Any]) -> dict[str, Any]:
+    return query.find_body(db, row["_id"])
 
 
 def _find_page(db: Connection, scope: Scope, asked: ListQuery) -> Found:
