@@ -23,6 +23,7 @@ HELPERS = (
     "query.js",
     "rows.js",
     "states.jsx",
+    "widths.js",
     "yaml.js",
 )
 for _name in HELPERS:

@@ -151,15 +151,15 @@ export function Lamp({ fresh }) {
   );
 }
 
-/** The same in small, beside one list or one object. */
-export function AsOf({ fresh }) {
+/** The same in small, beside one list; beside one object (`single`) only its age. */
+export function AsOf({ fresh, single = false }) {
   const clusters = clustersOf(fresh);
   const worst = ORDER.find((state) => clusters.some((one) => one.state === state));
   const dot = { away: "a", failed: "b", denied: "b", building: "w", syncing: "y" }[worst] ?? "";
   return (
     <Behind fresh={fresh} className="asof gm-plain" >
       <i className={`dot ${dot}`} aria-hidden="true" />
-      <Sentence fresh={fresh} />
+      {single && fresh?.asOf ? <Age at={fresh.asOf} past /> : <Sentence fresh={fresh} />}
     </Behind>
   );
 }

@@ -1,6 +1,5 @@
 // From what the server pushes to rows: a page is pushed once, then patches that hold everything changed since that page.
 // A patch replaces the one before it, so that one which was never rendered is no loss.
-import { useMemo } from "react";
 
 const objects = new WeakMap();
 
@@ -31,10 +30,6 @@ export function assemble(page, patch) {
   }
   const facts = fits ? { ...page, ...patch.facts } : page;
   return { ...facts, rows: lists.map((row) => objectOf(page.cols, row)) };
-}
-
-export function useAssembled(page, patch) {
-  return useMemo(() => assemble(page, patch), [page, patch]);
 }
 
 const isNumber = (value) => typeof value === "number";

@@ -9,14 +9,14 @@ import { Cell, isRight } from "./cells.jsx";
 import { exportAll, toCsv, toYaml } from "./export.js";
 import { Icon } from "./icons.jsx";
 import { altered, FIRST_PAGE, filtersOf, refOf, useQuery } from "./query.js";
-import { arrange, useAssembled } from "./rows.js";
+import { arrange, assemble } from "./rows.js";
 import { AsOf, sourceAges } from "./freshness.jsx";
 import { Empty, Failed, Nobody, Skeleton } from "./states.jsx";
+import { fit } from "./widths.js";
 
 const SIZES = [20, 50, 100, 200, 500];
 const LEAST_WIDTH = 56;
 const PICK = 38;
-const SQUEEZE = 0.74; // how far declared widths may shrink to fit before the table scrolls sideways
 
 // --- one row -----------------------------------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ export function DataTable({
 
   // What came back
   const current = page?.kind === id ? page : null;
-  const answer = useAssembled(current, patch);
+  const answer = useMemo(() => assemble(current, patch), [current, patch]);
   const rows = useMemo(() => {
     if (!answer) return null;
     return local ? arrange(answer.rows, { q, filters, sort }) : answer.rows;
@@ -300,7 +300,16 @@ export function DataTable({
   const { columns, sized, show, size, move, reset } = useColumns(id, declared);
   const shown = useMemo(() => columns.filter((column) => column.shown), [columns]);
   const nameKey = shown.some((column) => column.key === "name") ? "name" : shown[0]?.key;
-  const total = shown.reduce((sum, column) => sum + column.width, 0);
+  const frame = useRef(null);
+  const [room, setRoom] = useState(1170);
+  useLayoutEffect(() => {
+    const watch = new ResizeObserver(([entry]) => setRoom(Math.floor(entry.contentRect.width) - (selectable ? PICK : 0)));
+    watch.observe(frame.current);
+    setRoom(frame.current.clientWidth - (selectable ? PICK : 0));
+    return () => watch.disconnect();
+  }, [selectable]);
+  const widths = useMemo(() => (sized ? shown.map((column) => column.width) : fit(shown, room)), [shown, sized, room]);
+  const total = widths.reduce((sum, width) => sum + width, selectable ? PICK : 0);
 
   // New rows flash, but not those of a page that was just asked for.
   const asked = answer?.v;
@@ -492,11 +501,11 @@ export function DataTable({
       </div>
 
       <div className="gm-grid">
-        <div className="gm-scroll" data-picked={picked.size > 0 || undefined} tabIndex={body === "rows" ? undefined : 0}>
-          <table role="grid" aria-label={title} aria-rowcount={exact && count !== undefined ? count + 2 : -1} aria-multiselectable={selectable || undefined} style={sized ? { width: total + PICK } : { minWidth: total * SQUEEZE + PICK }}>
+        <div className="gm-scroll" ref={frame} data-picked={picked.size > 0 || undefined} tabIndex={body === "rows" ? undefined : 0}>
+          <table role="grid" aria-label={title} aria-rowcount={exact && count !== undefined ? count + 2 : -1} aria-multiselectable={selectable || undefined} style={{ width: total }}>
             <colgroup>
               {selectable ? <col style={{ width: PICK }} /> : null}
-              {shown.map((column) => <col key={column.key} style={{ width: sized ? column.width : `${(column.width / total) * 100}%` }} />)}
+              {shown.map((column, index) => <col key={column.key} style={{ width: widths[index] }} />)}
             </colgroup>
             <thead>
               <tr>
