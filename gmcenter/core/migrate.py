@@ -114,11 +114,11 @@ def upgrade(url: str | None = None, revision: str = "head") -> str:
     with _locked(_url(url)) as connection:
         if _recorded(connection) == latest() and revision in ("head", latest()):
             return latest()
+        logging.getLogger("alembic").setLevel(logging.WARNING)  # before the import, which has much to say
         from alembic.util import CommandError
 
         from alembic import command
 
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         try:
             command.upgrade(config(connection), revision)
         except CommandError as problem:
