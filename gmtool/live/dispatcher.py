@@ -1,11 +1,11 @@
-"""One loop a process: it reads the inventory's feed, reads again what changed of what is being looked at, and pushes it.
+"""One loop a process: it reads the inventory's feed, reads again what changed of what is looked at, and pushes it.
 
 It spends at most half a core. A topic is read again at the earliest after ten times what its last read cost, and after
 every stretch of work the loop rests for as long as the work took. Topics take turns: the one that waited longest is
 next. What an open page is sent is always the newest state, so a page that cannot keep up skips what came in between and
 costs no memory. A page's error stays with that page.
 
-Everything of a tab goes when its socket is gone: subscriptions at the next round, the tab's State after a grace in which
+Everything of a tab goes when its socket is gone: what it looks at, at the next round; its State after a grace in which
 a dropped connection may come back.
 """
 
@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -73,12 +72,12 @@ class Sockets(Protocol):
         """
         ...
 
-    async def sweep(self, looking: Iterable[str]) -> None:
+    async def sweep(self) -> None:
         """Free what tabs held that are gone."""
         ...
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Channel:
     """One topic with everyone who looks at it, and what they were shown last. `serial` counts its frames."""
 
@@ -143,7 +142,7 @@ class Dispatcher:
         self.channels: dict[Hashable, Channel] = {}
         self.tabs: dict[str, dict[str, Reader]] = {}
         self.pending: set[str] = set()
-        self._not_before: dict[str, float] = defaultdict(float)
+        self._not_before: dict[str, float] = {}
         self._seq: int | None = None
         self._version: int | None = None
         self._version_looked = 0.0
@@ -237,12 +236,18 @@ class Dispatcher:
 
     async def mark(self) -> None:
         """Note which topics the newest changes concern."""
-        if self._seq is None:
-            self._seq = await self.feed.head()
+        try:
+            if self._seq is None:
+                # Whatever was read before this is the present state, or was read while the feed could not be.
+                self._seq = await self.feed.head()
+                news: Any = None
+            else:
+                news = await self.feed.since(self._seq)
+        except GMError:
+            self._seq = None
             return
-        news = await self.feed.since(self._seq)
         if not isinstance(news, list):
-            # The feed no longer reaches back to where this process was: anything may have changed.
+            # The feed does not reach back to where this process was: anything may have changed.
             self._seq = await self.feed.head()
             for channel in self.channels.values():
                 channel.dirty = True
@@ -250,7 +255,7 @@ class Dispatcher:
         if not news:
             return
         self._seq = max(change.seq for change in news)
-        distinct = {(change.kind, change.cluster, change.ns_id): change for change in news}.values()
+        distinct = {(change.kind, change.cluster, change.ns_id, change.op): change for change in news}.values()
         for channel in self.channels.values():
             if not channel.dirty and any(channel.topic.touched(change) for change in distinct):
                 channel.dirty = True
@@ -263,7 +268,7 @@ class Dispatcher:
         self._pruned = now
         for token in [token for token in self.tabs if not self.sockets.connected(token)]:
             self.leave(token)
-        await self.sockets.sweep(self.tabs)
+        await self.sockets.sweep()
         READERS.set(self.readers)
         CHANNELS.set(len(self.channels))
 
@@ -287,7 +292,7 @@ class Dispatcher:
             self.pending.add(reader.token)
 
     async def _read(self, channel: Channel, first: bool = False) -> None:
-        """Read a topic; whoever looks at it is pushed to at the next flush. `first`: only when nobody has, meanwhile."""
+        """Read a topic; whoever looks at it is pushed to at the next flush. `first`: only when nobody else has."""
         async with channel.busy:
             if first and channel.frame is not None and not channel.failed:
                 return
@@ -299,13 +304,17 @@ class Dispatcher:
                 channel.failed = channel.dirty = True
                 channel.looked = clock.monotonic()
                 channel.due = channel.looked + FAILED_SECONDS
-                log.warning("topic_failed", topic=str(channel.topic.key[:1]), error=type(error).__name__, words=str(error)[:300])
+                log.warning(
+                    "topic_failed", topic=str(channel.topic.key[:1]), error=type(error).__name__, words=str(error)[:300]
+                )
                 raise
             channel.failed = False
             channel.looked = clock.monotonic()
             cost = channel.looked - begun
             channel.due = channel.looked + max(LEAST_INTERVAL, COST_FACTOR * cost)
             READ_SECONDS.observe(cost)
+            if frame.again is not None:
+                channel.dirty, channel.due = True, max(channel.due, channel.looked + frame.again)
             if frame.update is None and channel.frame is not None:
                 return
             channel.frame, channel.serial = frame, channel.serial + 1
@@ -314,7 +323,7 @@ class Dispatcher:
     async def flush(self) -> None:
         """Bring every tab up to date that is not: one push a tab, whatever its slots show."""
         now = clock.monotonic()
-        ready = [t for t in self.pending if now >= self._not_before[t] and not self.sockets.clogged(t)]
+        ready = [t for t in self.pending if now >= self._not_before.get(t, 0.0) and not self.sockets.clogged(t)]
         for at in range(0, len(ready), TOGETHER):
             await asyncio.gather(*(self._send(token) for token in ready[at : at + TOGETHER]))
 

@@ -1,9 +1,9 @@
 """What goes over the socket: a page of rows once, then patches to it.
 
-A whole page of fifty rows is some ten kilobytes and a change of one row three hundred bytes, so rows are sent as lists in
-the order of the page's `cols`, and a change as a patch. A patch holds everything that changed since its page, not since
-the patch before it: browsers may skip one, and a reader who comes later gets the page and the newest patch and is where
-everybody else is.
+A whole page of fifty rows is some ten kilobytes and a change of one row three hundred bytes, so rows are sent as lists
+in the order of the page's `cols`, and a change as a patch. A patch holds everything that changed since its page, not
+since the patch before it: browsers may skip one, and a reader who comes later gets the page and the newest patch and is
+where everybody else is.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ Vars = dict[str, Any]
 @dataclass(slots=True)
 class Frame:
     """What a topic shows now. `full` is for one who has seen nothing, `update` for one who saw the frame before (None:
-    nothing has changed).
+    nothing has changed). `again` asks for another look after so many seconds, though nobody may announce a change.
     """
 
     full: Vars
     update: Vars | None
+    again: float | None = None
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ def page(kind: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], f
 
 
 def whole(kind: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Vars:
-    """A list that is short enough to be here with all its rows, for a table in "local" mode. Rows need a unique `_id`."""
+    """A list so short that all its rows are here, for a table in "local" mode. Rows need a unique `_id`."""
     return page(kind, column_keys(columns), rows, {"count": len(rows), "exact": True}).page
 
 

@@ -5,7 +5,7 @@ Reflex is pinned to one version; what is used here beyond its documented interfa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import reflex as rx
@@ -59,7 +59,7 @@ class Tabs:
                         setattr(state, name, value)
         return over
 
-    async def sweep(self, looking: Iterable[str]) -> None:
+    async def sweep(self) -> None:
         """Free the State of tabs whose socket has been gone for a while (Reflex itself keeps them for an hour)."""
         manager: Any = self.app.state_manager
         states, purge = getattr(manager, "states", None), getattr(manager, "_purge_token", None)

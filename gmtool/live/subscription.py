@@ -6,7 +6,7 @@ server brings the same page back without a click: the browser's first event afte
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import reflex as rx
 
@@ -62,4 +62,3 @@ def look_away(state: rx.State, *slots: str) -> None:
     """Show no more of these slots in this tab."""
     if _dispatcher is not None:
         _dispatcher.leave(state.router.session.client_token, *slots)
-

@@ -7,21 +7,26 @@ are one: however many pages look, it is read once.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol
 from urllib.parse import quote
 
 from gmcenter.core.errors import GMError
 from gmcenter.identity.scope import Scope
 from gmcenter.inventory import service
-from gmcenter.inventory.service import Freshness, ListQuery, SourceState
-from gmcenter.kube.kinds import KINDS
+from gmcenter.inventory.service import Change, Freshness, ListQuery, NoInventory, SourceState
+from gmcenter.kube.kinds import KINDS, Kind
 from gmtool.live import frames
 from gmtool.live.frames import Frame, PageFrame
 from gmtool.shell import guard
 
 AGES_SECONDS = 5.0
 """How often ages alone are sent; between two of them the browser counts by itself."""
+SOURCES_SECONDS = 2.0
+"""How often sources are looked at though nothing was announced: silence announces nothing."""
+NOT_READY_SECONDS = 1.0
+STATES = ("source", "cluster", "begin")
+"""Operations of the feed that say how sources and clusters are doing."""
 
 
 class Topic(Protocol):
@@ -37,7 +42,7 @@ class Topic(Protocol):
         """Seconds after which it is read again though no change was announced; None for never."""
         ...
 
-    def touched(self, change: Any) -> bool:
+    def touched(self, change: Change) -> bool:
         """Whether a change of the inventory may concern it."""
         ...
 
@@ -50,34 +55,36 @@ class Topic(Protocol):
         ...
 
 
-def _touched(change: Any, kind: str, scope: Scope, clusters: tuple[str, ...]) -> bool:
-    if change.kind not in (kind, "*"):
+def _touched(change: Change, kind: str, scope: Scope, clusters: tuple[str, ...]) -> bool:
+    if change.kind not in (kind, "clusters"):
         return False
-    if clusters and getattr(change, "cluster_name", None) not in (None, *clusters):
+    if clusters and change.cluster_name not in (None, *clusters):
         return False
-    ns_id = getattr(change, "ns_id", None)
-    return scope.everything or ns_id is None or ns_id in scope.namespace_ids
+    return scope.everything or change.ns_id is None or change.ns_id in scope.namespace_ids
 
 
 @dataclass(frozen=True)
 class ListTopic:
-    """One page of one list."""
+    """One page of one list. Its period is for what nobody announces: sources that fall silent."""
 
     scope: Scope
     query: ListQuery
-    period: ClassVar[float | None] = None
+    period: ClassVar[float | None] = 5.0
 
     @property
     def key(self) -> Hashable:
-        query = self.query
-        return ("list", self.scope, replace(query, filters={}), tuple(sorted(query.filters.items())))
+        asked = (getattr(self.query, field.name) for field in fields(self.query))
+        return ("list", self.scope, *(tuple(sorted(a.items())) if isinstance(a, Mapping) else a for a in asked))
 
-    def touched(self, change: Any) -> bool:
+    def touched(self, change: Change) -> bool:
         return _touched(change, self.query.kind, self.scope, tuple(self.query.clusters))
 
     async def read(self, before: Any) -> tuple[Frame, Any]:
         kind = KINDS[self.query.kind]
-        found = await service.list_rows(self.scope, self.query)
+        try:
+            found = await service.list_rows(self.scope, self.query)
+        except NoInventory as error:
+            return self._nothing(kind, error.freshness, before)
         facts = {
             "count": found.count.value,
             "exact": found.count.exact,
@@ -93,6 +100,15 @@ class ListTopic:
         columns = frames.column_keys(column.key for column in kind.all_columns)
         made = frames.page(kind.plural, columns, found.rows, facts)
         return Frame(made.full, made.full), made
+
+    def _nothing(self, kind: Kind, freshness: Freshness | None, before: Any) -> tuple[Frame, Any]:
+        """While there is no inventory: the rows that were there, or a page that says nothing of rows."""
+        if isinstance(before, PageFrame):
+            return Frame(before.full, None, again=NOT_READY_SECONDS), before
+        empty = {"count": 0, "exact": False, "away": 0, "next": None, "prev": None}
+        made = frames.page(kind.plural, frames.META, (), empty).full
+        fresh = {"fresh": frames.fresh(freshness)} if freshness is not None else {}
+        return Frame({**made, **fresh}, {**made, **fresh}, again=NOT_READY_SECONDS), None
 
     async def _away(self, freshness: Freshness) -> int:
         """How many rows of the whole list come from sources that do not answer now."""
@@ -116,14 +132,14 @@ class FreshTopic:
     scope: Scope
     kind: str
     clusters: tuple[str, ...] = ()
-    period: ClassVar[float | None] = 1.0
+    period: ClassVar[float | None] = SOURCES_SECONDS
 
     @property
     def key(self) -> Hashable:
         return ("fresh", self.scope, self.kind, self.clusters)
 
-    def touched(self, change: Any) -> bool:
-        return False  # states of sources are not in the feed: it is read every second
+    def touched(self, change: Change) -> bool:
+        return change.op in STATES and change.kind in (self.kind, "clusters")
 
     async def read(self, before: Any) -> tuple[Frame, Any]:
         now = frames.fresh(await service.freshness(self.scope, (self.kind,), self.clusters))
@@ -159,17 +175,21 @@ class DetailTopic:
     def key(self) -> Hashable:
         return ("detail", self.scope, self.kind, self.cluster, self.namespace, self.name, self.tab)
 
-    def touched(self, change: Any) -> bool:
+    def touched(self, change: Change) -> bool:
         # Events about it and objects around it count too: any change of these kinds in its cluster.
-        return change.kind in (self.kind, "events", "pods", "services", "*") and (
-            getattr(change, "cluster_name", None) in (None, self.cluster)
-        )
+        near = (self.kind, "events", "pods", "services", "clusters")
+        return change.kind in near and change.cluster_name in (None, self.cluster)
 
     async def read(self, before: Any) -> tuple[Frame, Any]:
         try:
             now = await self.compose(self)
+        except NoInventory as error:
+            if before is not None:
+                return Frame({"detail": before}, None, again=NOT_READY_SECONDS), before
+            now = {"ref": self.ref, "kind": self.kind, "tab": self.tab, "problem": guard.problem(error)}
+            return Frame({"detail": now}, {"detail": now}, again=NOT_READY_SECONDS), None
         except GMError as error:
-            if before is not None and error.code == "not_found":
+            if before is not None and "problem" not in before and error.code == "not_found":
                 now = {**before, "gone": True}  # it was there a moment ago: keep what is known of it
             else:
                 now = {"ref": self.ref, "kind": self.kind, "tab": self.tab, "problem": guard.problem(error)}
@@ -201,14 +221,14 @@ class FleetTopic:
     """Every cluster and whether it answers, for the header's lamp."""
 
     scope: Scope
-    period: ClassVar[float | None] = 1.0
+    period: ClassVar[float | None] = SOURCES_SECONDS
 
     @property
     def key(self) -> Hashable:
         return ("fleet", self.scope)
 
-    def touched(self, change: Any) -> bool:
-        return False
+    def touched(self, change: Change) -> bool:
+        return change.op in STATES and change.kind == "clusters"
 
     async def read(self, before: Any) -> tuple[Frame, Any]:
         return aged(frames.fresh(await fleet(self.scope)), before)

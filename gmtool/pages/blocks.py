@@ -1,21 +1,19 @@
 """What a detail shows: from one object, as the inventory knows it, to the blocks of one tab.
 
-`gmtool/ui/detail.jsx` knows how blocks look: pairs, cards, tags, rows, events, YAML. What stands in them is decided here,
-a function a tab, out of the kind's declaration and the object's body. Only the tab that is open is made.
+`gmtool/ui/detail.jsx` knows how blocks look: pairs, cards, tags, rows, events, YAML. What stands in them is decided
+here, a function a tab, out of the kind's declaration and the object's body. Only the tab that is open is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import yaml
 
-from gmcenter.core.errors import GMError
 from gmcenter.inventory import service
-from gmcenter.inventory.service import ListQuery
 from gmcenter.kube.kinds import KINDS, Column, ColumnType, Kind, by_kind
 from gmtool.live import frames
 from gmtool.live.topics import DetailTopic, reference
@@ -23,7 +21,6 @@ from gmtool.live.topics import DetailTopic, reference
 Block = dict[str, Any]
 Body = Mapping[str, Any]
 
-MOST_EVENTS = 100
 RECENT_EVENTS = 5
 HIDDEN_IN_OVERVIEW = frozenset({"name", "status", "objectUid", "containers", "images", "message"})
 
@@ -44,14 +41,13 @@ async def compose(topic: DetailTopic) -> dict[str, Any]:
             "_away": row.get("_away"),
             **({"asOf": row.get("_asOf")} if row.get("_away") else {}),
         },
-        "counts": _counts(kind, body, found.involves),
+        "counts": _counts(kind, body, found.involves, found.events),
         "fresh": frames.fresh(found.freshness),
     }
     if topic.tab == "yaml":
         made["yaml"] = to_yaml(body)
     else:
-        blocks = TABS[topic.tab](Found(topic, kind, row, body, found.involves))
-        made["blocks"] = await blocks if isinstance(blocks, Awaitable) else blocks
+        made["blocks"] = TABS[topic.tab](Found(topic, kind, row, body, found.involves, found.events))
     return made
 
 
@@ -67,8 +63,11 @@ def to_yaml(body: Body) -> str:
 class Found:
     """One object with what a tab needs to show it."""
 
-    def __init__(self, topic: DetailTopic, kind: Kind, row: Body, body: Body, involves: Body) -> None:
-        self.topic, self.kind, self.row, self.body, self.involves = topic, kind, row, body, involves
+    def __init__(
+        self, topic: DetailTopic, kind: Kind, row: Body, body: Body, involves: Body, events: Sequence[Body]
+    ) -> None:
+        self.topic, self.kind, self.row, self.body = topic, kind, row, body
+        self.involves, self.events = involves, events
 
     def link(self, kind: str, name: str | None, namespace: str | None = None) -> str | None:
         """The address of another object in the same cluster; None for a kind that has no page."""
@@ -87,7 +86,7 @@ def address(kind: Kind, cluster: str, namespace: str | None, name: str) -> str:
 # --- tabs ------------------------------------------------------------------------------------------------------------
 
 
-async def overview(found: Found) -> list[Block]:
+def overview(found: Found) -> list[Block]:
     """What it is, what it is made of, what happened to it lately."""
     blocks = [_pairs("ui.detail.summary", found)]
     cards = containers(found)
@@ -97,7 +96,7 @@ async def overview(found: Found) -> list[Block]:
         blocks.append(_node_use(found))
     if found.topic.kind == "events":
         return blocks
-    happened = await _events(found, RECENT_EVENTS)
+    happened = _events(found.events[:RECENT_EVENTS])
     return [*blocks, {"t": "events", "title": "ui.detail.recent_events", "short": True, "events": happened}]
 
 
@@ -142,7 +141,11 @@ def metadata(found: Found) -> list[Block]:
     blocks: list[Block] = [
         {"t": "tags", "title": "ui.detail.labels", "count": len(labels), "items": _sorted_pairs(labels)},
         {"t": "tags", "title": "ui.detail.annotations", "count": len(annotations), "items": _sorted_pairs(annotations)},
-        {"t": "pairs", "title": "ui.detail.identity", "items": [item for item in identity if item["value"] is not None]},
+        {
+            "t": "pairs",
+            "title": "ui.detail.identity",
+            "items": [item for item in identity if item["value"] is not None],
+        },
     ]
     if owners:
         blocks.append(_rows("ui.detail.owners", {"name": "text", "kind": "text", "controller": "bool"}, owners))
@@ -178,9 +181,9 @@ def status(found: Found) -> list[Block]:
     return [_rows("ui.detail.container_status", types, rows) | {"wide": True}, _conditions(found)]
 
 
-async def events(found: Found) -> list[Block]:
+def events(found: Found) -> list[Block]:
     """Everything that was reported about the object, newest first."""
-    happened = await _events(found, MOST_EVENTS)
+    happened = _events(found.events)
     return [{"t": "events", "count": len(happened), "title": "tab.events", "events": happened, "wide": True}]
 
 
@@ -219,7 +222,7 @@ def ports(found: Found) -> list[Block]:
     return [_rows("tab.ports", types, rows) | {"count": len(rows), "wide": True}]
 
 
-TABS: dict[str, Callable[[Found], Any]] = {
+TABS: dict[str, Callable[[Found], list[Block]]] = {
     "overview": overview,
     "resources": resources,
     "conditions": conditions,
@@ -310,7 +313,9 @@ def _container_items(container: Body) -> list[Block]:
     wants = _mapping(container, "resources")
     listed = {
         "ui.container.command": [*(container.get("command") or []), *(container.get("args") or [])],
-        "ui.container.ports": [f"{p.get('containerPort')}/{p.get('protocol') or 'TCP'}" for p in _items(container, "ports")],
+        "ui.container.ports": [
+            f"{p.get('containerPort')}/{p.get('protocol') or 'TCP'}" for p in _items(container, "ports")
+        ],
         "ui.container.requests": _sorted_pairs(_mapping(wants, "requests")),
         "ui.container.limits": _sorted_pairs(_mapping(wants, "limits")),
         "ui.container.env": [_environment(entry) for entry in _items(container, "env")],
@@ -319,7 +324,10 @@ def _container_items(container: Body) -> list[Block]:
             for m in _items(container, "volumeMounts")
         ],
     }
-    items = [_item("ui.container.image", container.get("image")), _item("ui.container.pull", container.get("imagePullPolicy"))]
+    items = [
+        _item("ui.container.image", container.get("image")),
+        _item("ui.container.pull", container.get("imagePullPolicy")),
+    ]
     items += [_item(label, value, "tags") for label, value in listed.items() if value]
     return [item for item in items if item["value"]]
 
@@ -347,7 +355,11 @@ def _system(found: Found) -> Block:
     info = _mapping(_mapping(found.body, "status"), "nodeInfo")
     addresses = [f"{a.get('type')}: {a.get('address')}" for a in _items(_mapping(found.body, "status"), "addresses")]
     items = [_item(name, value) for name, value in sorted(info.items()) if isinstance(value, str) and value]
-    return {"t": "pairs", "title": "ui.detail.system", "items": [*items, _item("ui.detail.addresses", addresses, "tags")]}
+    return {
+        "t": "pairs",
+        "title": "ui.detail.system",
+        "items": [*items, _item("ui.detail.addresses", addresses, "tags")],
+    }
 
 
 def _taints(found: Found) -> Block:
@@ -414,21 +426,7 @@ def _conditions(found: Found) -> Block:
     return _rows("ui.detail.conditions", types, rows) | {"count": len(rows), "wide": True}
 
 
-async def _events(found: Found, most: int) -> list[Block]:
-    """Events about the object. One that cannot be asked for shows none: the tab's own freshness says why."""
-    terms = [f"involvedObject.kind={found.kind.kind}", f"involvedObject.name={found.topic.name}"]
-    query = ListQuery(
-        kind="events",
-        clusters=(found.topic.cluster,),
-        namespace=found.topic.namespace,
-        field_selector=",".join(terms),
-        sort="-lastSeen",
-        limit=most,
-    )
-    try:
-        page = await service.list_rows(found.topic.scope, query)
-    except GMError:
-        return []
+def _events(rows: Iterable[Body]) -> list[Block]:
     return [
         {
             "key": row.get("uid") or row.get("_id"),
@@ -441,12 +439,14 @@ async def _events(found: Found, most: int) -> list[Block]:
             "first": row.get("firstSeen"),
             "at": row.get("lastSeen"),
         }
-        for row in page.rows
+        for row in rows
     ]
 
 
-def _counts(kind: Kind, body: Body, involved: Body) -> dict[str, int]:
+def _counts(kind: Kind, body: Body, involved: Body, happened: Sequence[Body]) -> dict[str, int]:
     counts: dict[str, int] = {}
+    if "events" in kind.tabs:
+        counts["events"] = len(happened)
     if "involves" in kind.tabs:
         counts["involves"] = sum(len(v) if isinstance(v, list) else 1 for v in involved.values() if v)
     if "conditions" in kind.tabs:
