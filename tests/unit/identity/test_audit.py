@@ -297,6 +297,16 @@ async def test_a_tail_that_was_cut_and_written_anew_is_found_against_a_logged_he
     assert (result.first_bad_seq, result.reason) == (5, "not_the_logged_head")
 
 
+async def test_an_old_tail_put_behind_a_new_entry_is_found(installation: Settings) -> None:
+    await write(5)
+    old = (await entries())[4].model_dump()
+    await tamper(delete(AuditEntry).where(col(AuditEntry.seq) > 3))
+    await write(1)
+    await tamper(insert(AuditEntry).values(**old))
+    result = await audit.verify()
+    assert (result.first_bad_seq, result.reason) == (5, "not_chained")
+
+
 async def test_a_logged_head_stays_good_while_the_chain_grows(installation: Settings) -> None:
     await write(3)
     logged = audit.Head.parse(str(await audit.head()))

@@ -287,6 +287,12 @@ async def test_a_disabled_user_refreshes_nothing() -> None:
     assert type(await failure(sessions.refresh(made.refresh_token, ip=None))) is InvalidRefreshToken
 
 
+async def test_a_user_disabled_behind_our_back_refreshes_nothing() -> None:
+    made = await sign_in()
+    await elsewhere(update(User).where(col(User.name) == "hong").values(enabled=False))
+    assert type(await failure(sessions.refresh(made.refresh_token, ip=None))) is InvalidRefreshToken
+
+
 # --- strangers ---
 
 
