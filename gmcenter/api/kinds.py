@@ -136,7 +136,14 @@ def _detail_handler(kind: Kind) -> Handler:
     async def detail(request: Request, actor: CurrentActor) -> Response:
         policy.require(actor, "kinds.read", kind.plural)
         found = await _find(request, actor, kind)
-        data = {**renderer.row(found.row), **kind.detail(found.body), "events": EVENTS.rows(found.events)}
+        metadata = found.body.get("metadata") or {}
+        data = {
+            **renderer.row(found.row),
+            "labels": metadata.get("labels") or {},
+            "annotations": metadata.get("annotations") or {},
+            **kind.detail(found.body),
+            "events": EVENTS.rows(found.events),
+        }
         document = {"data": data, "involvesData": found.involves, "freshness": freshness(found.freshness)}
         return Response(json_bytes(document), media_type=JSON)
 
