@@ -7,6 +7,7 @@ content serves at once. The work folder with node_modules is kept too, because n
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("gmtool", "gmcenter/locale", "assets")
 FILES = ("rxconfig.py", ".npmrc", "gmcenter/kube/kinds.py", "gmcenter/core/i18n.py", "requirements.lock")
+LOCK = "reflex.lock"
 SUFFIXES = {".py", ".js", ".jsx", ".css", ".json", ".svg", ".po", ".png", ".ico", ".woff2"}
 SERVER_ONLY = {"gmtool/asgi.py", "gmtool/build.py", "gmtool/shell/headers.py", "gmtool/shell/guard.py"}
 CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
@@ -41,8 +43,7 @@ def sources() -> Iterator[Path]:
     found = [ROOT / name for name in FILES]
     for folder in SOURCES:
         found += [p for p in (ROOT / folder).rglob("*") if p.suffix in SUFFIXES]
-    # npm rewrites the lock with a trailing difference; only its content matters, and it is small.
-    found += sorted((ROOT / "reflex.lock").glob("*.json"))
+    found += (ROOT / LOCK).glob("*.json")
     for path in sorted(set(found)):
         relative = path.relative_to(ROOT).as_posix()
         if path.is_file() and relative not in SERVER_ONLY and "/external/" not in relative:
@@ -53,8 +54,28 @@ def content_key() -> str:
     """Digest of all sources of the bundle."""
     digest = hashlib.sha256()
     for path in sources():
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        content = path.read_bytes()
+        if path.parent.name == LOCK:
+            content = canonical(content)
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + content + b"\0")
     return digest.hexdigest()[:20]
+
+
+def canonical(content: bytes) -> bytes:
+    """A JSON document in one spelling: npm writes the same lock in another order from one time to the next."""
+    return json.dumps(json.loads(content), sort_keys=True).encode()
+
+
+@contextmanager
+def same_lock() -> Iterator[None]:
+    """Put the lock's files back as they were when only their spelling has changed."""
+    before = {path: path.read_bytes() for path in (ROOT / LOCK).glob("*.json")}
+    try:
+        yield
+    finally:
+        for path, content in before.items():
+            if path.is_file() and path.read_bytes() != content and canonical(path.read_bytes()) == canonical(content):
+                path.write_bytes(content)
 
 
 def bundle_dir() -> Path:
@@ -129,7 +150,7 @@ def build(force: bool = False) -> Path:
         work.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip", "--loglevel", "info"]
         log = work.with_name(work.name + ".log")
-        with log.open("w") as output:
+        with same_lock(), log.open("w") as output:
             done = subprocess.run(
                 command, cwd=ROOT, env=environment(work), stdout=output, stderr=subprocess.STDOUT, check=False
             )

@@ -14,6 +14,7 @@ MODULES = (
     "gmtool.pages.platform.clusters",
     "gmtool.pages.platform.register",
     "gmtool.pages.kinds",
+    "gmtool.pages.missing",
 )
 
 

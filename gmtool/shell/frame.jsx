@@ -240,7 +240,7 @@ export function ScopePicker({ clusters }) {
                   <span className={`cb ${on ? "on" : ""}`}>{on ? <Icon name="check" size={10} /> : null}</span>
                   <span className="cut">{name}</span>
                   <span className="sp" />
-                  {found ? <span className={`micro t${STATE_SIGN[found.state] ?? "away"}`}>{t(`clusters.state.${found.state}`)}</span> : null}
+                  {found?.state ? <span className={`micro t${STATE_SIGN[found.state] ?? "away"}`}>{t(`clusters.state.${found.state}`)}</span> : null}
                 </button>
               );
             })}
@@ -538,6 +538,19 @@ export function Offline() {
     <div className="offline" role="status">
       <Icon name="unplug" size={14} />
       {t("shell.offline")}
+    </div>
+  );
+}
+
+/** An address that leads nowhere. */
+export function Missing() {
+  const t = useT();
+  return (
+    <div className="missing" role="status">
+      <span className="missing-sign"><Icon name="search" size={20} /></span>
+      <b>{t("missing.title")}</b>
+      <p className="q">{t("missing.text")}</p>
+      <Link className="btn pri" to="/">{t("missing.back")}</Link>
     </div>
   );
 }

@@ -102,3 +102,9 @@ class Offline(_Part):
     """Says that the page has lost the server."""
 
     tag = "Offline"
+
+
+class Missing(_Part):
+    """What an address shows that leads nowhere."""
+
+    tag = "Missing"

@@ -53,7 +53,7 @@ async def test_the_menu_of_a_service_admin_has_no_platform_pages(open_page: Open
     menu = page.get_by_role("navigation", name="주 메뉴")
     await expect(menu.get_by_role("link", name="워크로드")).to_be_visible()
     await expect(menu.get_by_role("link", name="엣지존")).to_have_count(0)
-    assert "/service/workloads/deployments" in page.url
+    await page.wait_for_url("**/service/workloads/deployments")
 
 
 async def test_a_service_admin_who_types_the_address_of_the_clusters_is_told_the_rule(open_page: Opener) -> None:
@@ -94,8 +94,7 @@ async def test_theme_and_language_switch_without_a_reload(open_page: Opener) -> 
     page = await open_page("/platform/sites", user="admin")
     await page.evaluate("window.stillHere = true")
     await page.get_by_role("button", name="밝은 화면으로 바꾸기").click()
-    background = "getComputedStyle(document.body).backgroundColor"
-    assert await page.evaluate(background) == "rgb(242, 245, 250)"
+    await expect(page.locator("body")).to_have_css("background-color", "rgb(242, 245, 250)")
     await page.get_by_role("button", name="English로 보기").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Sites")
     await expect(page.get_by_role("navigation", name="Main menu").get_by_role("link", name="Edge zone")).to_be_visible()

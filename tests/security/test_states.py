@@ -1,4 +1,4 @@
-"""Every public method of a Reflex State can be called by anyone who opens the socket: these prove what that gives them."""
+"""Anyone who opens the socket can call every public method of a Reflex State: these prove what that gives them."""
 
 from __future__ import annotations
 
@@ -294,3 +294,4 @@ async def test_a_socket_from_another_origin_is_refused(console: Console) -> None
             transports=["websocket"],
             headers={"Origin": "https://evil.example", "Cookie": console.cookie("admin")},
         )
+    await client.eio.http.close()

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 from urllib.parse import unquote, urlencode, urlsplit
 
 import reflex as rx
-from gmcenter.inventory.service import ListQuery
 
 from gmcenter.clusters import service
 from gmcenter.clusters.schema import ClusterView
-from gmcenter.core.errors import Forbidden, NotFound
+from gmcenter.core.errors import Forbidden, NotFound, Unavailable
 from gmcenter.identity import scope as scopes
 from gmcenter.identity.actor import SYSTEM
 from gmcenter.identity.scope import Scope
 from gmcenter.inventory import service as inventory
+from gmcenter.inventory.service import ListQuery
 from gmcenter.kube.kinds import KINDS
 from gmtool.live import frames
 from gmtool.live.frames import Frame, PageFrame
@@ -38,7 +38,6 @@ TABS = ("overview", "resources", "nodes", "metadata", "events")
 COUNTED = ("deployments", "pods", "services", "namespaces", "nodes")
 MOST_NODES = 500
 MOST_EVENTS = 100
-DESCRIBED_NODES = 50
 SIGNS = {"live": "good", "syncing": "busy", "building": "busy", "failed": "bad", "away": "away", "unknown": "away"}
 
 
@@ -266,23 +265,24 @@ async def _node_info(topic: DetailTopic, view: ClusterView) -> list[dict[str, An
     kind = KINDS["nodes"]
     keys = ("name", "status", "type", "nodeIP", "kubeVersion", "os", kind.created_field)
     columns = [c for c in (kind.column(key) for key in keys) if c is not None]
-    nodes = await _nodes(topic)
-    rows = [{**node, "_href": address(kind, topic.name, None, str(node["name"]))} for node in nodes]
+    shown = (*keys, "_state", "_away")
+    rows = [
+        {key: node.get(key) for key in shown} | {"_href": address(kind, topic.name, None, str(node["name"]))}
+        for node in await _nodes(topic)
+    ]
     declared = [{"key": c.key, "type": c.type.value, "label": c.label} for c in columns]
     return [{"t": "rows", "title": "tab.nodes", "count": len(rows), "columns": declared, "rows": rows, "wide": True}]
 
 
 async def _metadata(topic: DetailTopic, view: ClusterView) -> list[dict[str, Any]]:  # noqa: ARG001
     blocks: list[dict[str, Any]] = []
-    for node in (await _nodes(topic))[:DESCRIBED_NODES]:
-        found = await inventory.detail(topic.scope, "nodes", str(node["name"]), topic.name, None)
-        meta = found.body.get("metadata") or {}
-        items = [
-            {"label": f"ui.detail.{part}", "value": sorted([k, str(v)] for k, v in (meta.get(part) or {}).items())}
-            | {"type": "tags"}
-            for part in ("labels", "annotations")
-        ]
-        blocks.append({"t": "cards", "cards": [{"name": node["name"], "items": items}], "wide": True})
+    for row, body in await inventory.list_objects(topic.scope, _of("nodes", topic, "name", MOST_NODES)):
+        meta = body.get("metadata") or {}
+        items = []
+        for part in ("labels", "annotations"):
+            values = sorted([key, str(value)] for key, value in (meta.get(part) or {}).items())
+            items.append({"label": f"ui.detail.{part}", "value": values, "type": "tags"})
+        blocks.append({"t": "cards", "cards": [{"name": row["name"], "items": items}], "wide": True})
     return blocks
 
 
@@ -300,13 +300,23 @@ BLOCKS = {
 }
 
 
+def _of(kind: str, topic: DetailTopic, sort: str, most: int) -> ListQuery:
+    return ListQuery(kind=kind, clusters=(topic.name,), sort=sort, limit=most)
+
+
+async def _rows(topic: DetailTopic, query: ListQuery) -> list[dict[str, Any]]:
+    """Rows of the cluster; none while the inventory is not there yet, which the detail's freshness says."""
+    try:
+        return (await inventory.list_rows(topic.scope, query)).rows
+    except Unavailable:
+        return []
+
+
 async def _nodes(topic: DetailTopic) -> list[dict[str, Any]]:
-    query = ListQuery(kind="nodes", clusters=(topic.name,), sort="name", limit=MOST_NODES)
-    return (await inventory.list_rows(topic.scope, query)).rows
+    return await _rows(topic, _of("nodes", topic, "name", MOST_NODES))
 
 
 async def _events(topic: DetailTopic, most: int) -> list[dict[str, Any]]:
-    query = ListQuery(kind="events", clusters=(topic.name,), sort="-lastSeen", limit=most)
     return [
         {
             "key": row["_id"],
@@ -314,7 +324,7 @@ async def _events(topic: DetailTopic, most: int) -> list[dict[str, Any]]:
             "first": row.get("firstSeen"),
             **{name: row.get(name) for name in ("type", "reason", "message", "object", "source", "count")},
         }
-        for row in (await inventory.list_rows(topic.scope, query)).rows
+        for row in await _rows(topic, _of("events", topic, "-lastSeen", most))
     ]
 
 

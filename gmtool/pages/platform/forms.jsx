@@ -308,7 +308,9 @@ function SiteDialog({ site, zone, running, problem, finished, onSave, onReset, c
   const [form, setForm] = useState(() => (site ? siteForm(site) : { ...EMPTY_SITE, zone: zone ?? "edge" }));
   const [sent, setSent] = useState(false);
   const set = (name) => (value) => setForm({ ...form, [name]: value });
-  useEffect(() => onReset(), []);
+  useEffect(() => {
+    onReset();
+  }, []);
   useEffect(() => {
     if (sent && finished?.what === "site") close(finished.name);
   }, [finished?.n]);
