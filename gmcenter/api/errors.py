@@ -9,11 +9,21 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from gmcenter.core.errors import FieldError, Forbidden, GMError, InvalidInput, NotFound, RateLimited, Unauthenticated
+from gmcenter.core.errors import (
+    FieldError,
+    Forbidden,
+    GMError,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Unauthenticated,
+)
 from gmcenter.core.language import language_of
 from gmcenter.core.log import get_logger
 
 PROBLEM: Final = "application/problem+json"
+BODY_BYTES: Final = 2_500_000  # a kubeconfig of 1 MB, escaped in JSON
 
 log = get_logger(__name__)
 
@@ -130,6 +140,8 @@ async def on_http(request: Request, problem: Exception) -> Response:
         return response
     if problem.status_code == 404:
         return answer(RouteNotFound(), request)
+    if problem.status_code == 413:
+        return answer(TooLarge(limit=BODY_BYTES), request)
     if problem.status_code < 500:
         return answer(InvalidInput(errors=[FieldError("body", "reason.not_valid")]), request)
     return answer(Failed(), request)

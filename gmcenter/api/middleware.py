@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import Request
+from starlette.exceptions import HTTPException
 
 from gmcenter.api import errors
+from gmcenter.api.errors import BODY_BYTES
 from gmcenter.core import clock, metrics
 from gmcenter.core.errors import GMError, TooLarge
 from gmcenter.core.log import get_logger
@@ -27,7 +29,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-BODY_BYTES: Final = 2_500_000  # a kubeconfig of 1 MB, escaped in JSON
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}\Z")
@@ -60,10 +61,6 @@ class Rules:
         await _Exchange(self._app, self._origins, scope, receive, send).run()
 
 
-class _TooLong(Exception):
-    """The body grew past the limit."""
-
-
 class _Exchange:
     """One request and its answer."""
 
@@ -85,8 +82,8 @@ class _Exchange:
         try:
             self._refuse_unwelcome()
             await self._app(scope, self._receiving, self._sending)
-        except (GMError, _TooLong) as problem:
-            await self._problem(TooLarge(limit=BODY_BYTES) if isinstance(problem, _TooLong) else problem)
+        except GMError as problem:
+            await self._problem(problem)
         except Exception:
             log.exception("request_failed", method=scope["method"], path=_path(scope))
             await self._problem(errors.Failed())
@@ -106,7 +103,7 @@ class _Exchange:
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > BODY_BYTES:
-                raise _TooLong
+                raise HTTPException(413)  # the only kind of error that FastAPI lets through while it reads a body
         return message
 
     async def _sending(self, message: Message) -> None:

@@ -42,7 +42,10 @@ async def health() -> dict[str, ClusterHealth]:
 def view(cluster: Cluster, site: Site | None, health: ClusterHealth | None, language: str) -> ClusterView:
     """One cluster as it is shown."""
     building = cluster.building is not None
-    state = cast(ClusterState, "building" if building else health.state if health else "unknown")
+    told = health.state if health else "unknown"
+    if told == "building":
+        told = "unknown"  # it exists since a moment ago, and nobody has looked at it yet
+    state = cast(ClusterState, "building" if building else told)
     error = health.error if health and not building and state != "live" else None
     point = None
     if site is not None and site.latitude is not None and site.longitude is not None:
