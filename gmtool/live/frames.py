@@ -15,7 +15,7 @@ from typing import Any
 
 from gmcenter.core import clock
 
-META = ("_id", "_cluster", "_ns", "_state", "_away", "uid")
+META = ("_id", "_cluster", "_state", "_away", "uid")
 """What every row carries besides its columns. Its age is not among them: that is its source's, sent once with those."""
 
 _versions = itertools.count(1)

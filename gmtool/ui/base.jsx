@@ -87,17 +87,18 @@ export function useOffline() {
 
 // --- names ---
 
-const TAIL = 9;
+const tailOf = (name) => (name.length > 30 ? 9 : 6);
 
 /** A name that is cut in the middle when it does not fit; whole in the title. */
 export function Cut({ text: whole }) {
   if (whole === null || whole === undefined || whole === "") return <span className="f">–</span>;
   const name = String(whole);
-  if (name.length <= TAIL + 3) return <span className="gm-mid" title={name}>{name}</span>;
+  const tail = tailOf(name);
+  if (name.length <= tail + 6) return <span className="gm-mid" title={name}>{name}</span>;
   return (
     <span className="gm-mid" title={name}>
-      <span>{name.slice(0, -TAIL)}</span>
-      <span>{name.slice(-TAIL)}</span>
+      <span>{name.slice(0, -tail)}</span>
+      <span>{name.slice(-tail)}</span>
     </span>
   );
 }

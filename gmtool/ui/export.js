@@ -1,4 +1,4 @@
-// Lists as files: CSV of what the table shows, YAML of the objects themselves. All of it through the REST API, with the
+// Rows as files: CSV of what the table shows, YAML of the objects themselves. The objects come from the REST API with the
 // reader's own session, so that a file holds nothing that its maker may not see.
 
 const FORMULA = /^[=+\-@\t\r]/; // a spreadsheet would run it
@@ -20,10 +20,6 @@ export function toCsv(rows, columns, heading) {
   return `\uFEFF${lines.join("\r\n")}\r\n`;
 }
 
-const REST = { q: "q", sort: "sort", cluster: "cluster", project: "project", workspace: "workspace", user: "user", namespace: "namespace" };
-const LIMIT = 500;
-const MOST = 100_000;
-
 async function answerOf(response) {
   if (response.ok) return response;
   let reason = `${response.status}`;
@@ -36,36 +32,14 @@ async function answerOf(response) {
   throw new Error(reason);
 }
 
-/** Every row that the present question finds, page by page. `source` is the kind's REST collection. */
-export async function exportAll(source, query, progress) {
-  const params = new URLSearchParams({ limit: String(LIMIT) });
-  for (const [name, value] of query) {
-    if (REST[name] && value) params.append(REST[name], value);
-    if (name.startsWith("f.") && value) params.append(name.slice(2), value);
-  }
-  const rows = [];
-  for (;;) {
-    const response = await answerOf(await fetch(`${source}?${params}`, { headers: { accept: "application/json" } }));
-    const answer = await response.json();
-    rows.push(...answer.data);
-    progress(rows.length);
-    const next = answer.page?.next;
-    if (!next || rows.length >= MOST) return rows;
-    params.set("cursor", next);
-  }
-}
-
-/** The objects of rows as one YAML stream. */
+/** The objects of rows as one YAML stream; `source` is where the API shows one object of the rows' kind. */
 export async function toYaml(source, rows) {
   const documents = [];
   for (const row of rows) {
-    const params = new URLSearchParams();
-    if (row._cluster) params.set("cluster", row._cluster);
-    if (row._ns) params.set("namespace", row._ns);
-    const response = await answerOf(
-      await fetch(`${source}/${encodeURIComponent(row.name)}/raw?${params}`, { headers: { accept: "application/yaml" } }),
-    );
-    documents.push(`# ${[row._cluster, row._ns, row.name].filter(Boolean).join(" / ")}\n${(await response.text()).trimEnd()}`);
+    const where = Object.entries({ cluster: row._cluster, namespace: row.namespace, format: "yaml" }).filter(([, value]) => value);
+    const [path, query] = source.split("?");
+    const response = await answerOf(await fetch(`${path}/${encodeURIComponent(row.name)}?${new URLSearchParams([...new URLSearchParams(query), ...where])}`));
+    documents.push(`# ${[row._cluster, row.namespace, row.name].filter(Boolean).join(" / ")}\n${(await response.text()).trimEnd()}`);
   }
   return `${documents.join("\n---\n")}\n`;
 }

@@ -38,7 +38,7 @@ export function filtersOf(query) {
 }
 
 /** How a row is named in an address: cluster/namespace/name, with nothing between the slashes where there is no namespace. */
-export const refOf = (row) => row._ref ?? [row._cluster ?? "", row._ns ?? "", row.name ?? ""].map(encodeURIComponent).join("/");
+export const refOf = (row) => row._ref ?? [row._cluster ?? "", row.namespace ?? "", row.name ?? ""].map(encodeURIComponent).join("/");
 
 /** Going back to the first page, which every change of the question does. */
 export const FIRST_PAGE = { cursor: null, from: null };

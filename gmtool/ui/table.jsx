@@ -6,7 +6,7 @@ import { memo, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, 
 import "./list.css";
 import { CopyButton, isTyping, syncClock, useDismiss, useLate, useOffline, useRemembered, useWords, copyText, download, Age } from "./base.jsx";
 import { Cell, isRight } from "./cells.jsx";
-import { exportAll, toCsv, toYaml } from "./export.js";
+import { toCsv, toYaml } from "./export.js";
 import { Icon } from "./icons.jsx";
 import { altered, FIRST_PAGE, filtersOf, refOf, useQuery } from "./query.js";
 import { arrange, assemble } from "./rows.js";
@@ -267,6 +267,7 @@ export function DataTable({
   emptyAction,
   labels = true,
   onOpen,
+  onExport,
   onRetry,
   children,
 }) {
@@ -299,7 +300,7 @@ export function DataTable({
   // How it is shown
   const { columns, sized, show, size, move, reset } = useColumns(id, declared);
   const shown = useMemo(() => columns.filter((column) => column.shown), [columns]);
-  const nameKey = shown.some((column) => column.key === "name") ? "name" : shown[0]?.key;
+  const nameKey = (shown.find((column) => column.key === "name") ?? shown.find((column) => column.type === "text"))?.key;
   const frame = useRef(null);
   const [room, setRoom] = useState(1170);
   useLayoutEffect(() => {
@@ -431,19 +432,9 @@ export function DataTable({
   const heading = (column) => t(column.label);
   const exportName = `${id}-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}`;
   const [busy, setBusy] = useState("");
-  const csvAll = async () => {
-    if (local || !source) {
-      download(`${exportName}.csv`, "text/csv;charset=utf-8", toCsv(rows ?? [], shown, heading));
-      return;
-    }
-    setBusy(t("ui.table.exporting"));
-    try {
-      const all = await exportAll(source, query, (done) => setBusy(tn("ui.table.exported", done)));
-      download(`${exportName}.csv`, "text/csv;charset=utf-8", toCsv(all, shown, heading));
-      setBusy("");
-    } catch (error) {
-      setBusy(t("ui.table.export_failed", { reason: error.message }));
-    }
+  const csvAll = () => {
+    if (onExport) onExport(shown.map((column) => column.key), shown.map(heading));
+    else download(`${exportName}.csv`, "text/csv;charset=utf-8", toCsv(rows ?? [], shown, heading));
   };
   const yamlPicked = async () => {
     setBusy(t("ui.table.exporting"));
@@ -578,7 +569,7 @@ export function DataTable({
         {picked.size ? (
           <div className="gm-bulk float" role="toolbar" aria-label={t("ui.table.bulk")}>
             <b>{tn("ui.table.selected", picked.size)}</b>
-            {distinct("_cluster") ? <span className="q t12">{t("ui.table.selected_where", { clusters: n(distinct("_cluster")), projects: n(distinct("project") || distinct("_ns")) })}</span> : null}
+            {distinct("_cluster") ? <span className="q t12">{t("ui.table.selected_where", { clusters: n(distinct("_cluster")), projects: n(distinct("project") || distinct("namespace")) })}</span> : null}
             <i className="gm-bar" />
             <button type="button" className="btn sm" onClick={async () => setBusy((await copyText([...picked.values()].map((row) => row.name ?? row[nameKey]).join("\n"))) ? t("ui.copied") : "")}>
               <Icon name="copy" size="s" />{t("ui.table.copy_names")}

@@ -32,6 +32,7 @@ class DataTable(rx.Component):
     labels: rx.Var[bool]
     empty_hint: rx.Var[str]
     on_open: rx.EventHandler[rx.event.passthrough_event_spec(str)]
+    on_export: rx.EventHandler[rx.event.passthrough_event_spec(list[str], list[str])]
     on_retry: rx.EventHandler[rx.event.no_args_event_spec]
 
 
@@ -51,9 +52,10 @@ def table(
     """A list.
 
     `kind` names the list (its settings are remembered under it, and a page of another kind is not shown); `columns`
-    are those of `kinds.describe`: key, type, label (translation key), sortable, filterable, width, shown. `page` is
-    made by `gmtool.live.frames.page`, `patch` by `patch`, `fresh` by `fresh`. `problem` is an error's document in both
-    languages. `actions` stand at the right of the tool bar. `source` is the kind's REST collection, for exports.
+    are those of `kinds.describe`: key, type, label (translation key), sortable, filterable, width, shown. `page`,
+    `patch` and `fresh` are made by `gmtool.live.frames`; `problem` is an error as `guard.problem` gives it. `actions`
+    stand at the right of the tool bar. `source` is where the REST API shows one object, for its YAML; `on_export` is
+    asked for the whole list as CSV, with the keys and headings of the columns that are shown.
 
     In "url" mode the address holds the question (q, sort, f.<column>, limit, cursor, open) and the State answers it in
     on_load; in "local" mode all rows are on the page already, and the browser sorts and filters them.

@@ -18,7 +18,6 @@ def rows(count: int = 50) -> list[dict[str, Any]]:
         {
             "_id": number,
             "_cluster": "sejong-edge-01",
-            "_ns": "smart-farm",
             "_state": "good",
             "_away": False,
             "uid": f"7b0fbd53-0b5c-4c8e-9d8e-{number:012d}",

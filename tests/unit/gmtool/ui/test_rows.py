@@ -43,7 +43,6 @@ def row(number: int, chance: random.Random) -> dict[str, Any]:
     return {
         "_id": number,
         "_cluster": "edge",
-        "_ns": "shop",
         "_state": chance.choice(["good", "bad"]),
         "_away": chance.random() < 0.2,
         "uid": f"u{number}",
