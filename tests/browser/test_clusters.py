@@ -1,13 +1,16 @@
-"""Frame and pages of clusters and sites, without a cluster: what needs one stands in test_fleet.py."""
+"""Frame and pages of clusters and sites."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Opener, axe_faults
+from tests.lab.cluster import LabCluster
+from tests.support.console import Console, running
 from tests.support.tls import Authority
 
 KUBECONFIG = """apiVersion: v1
@@ -185,3 +188,76 @@ async def test_nothing_is_wider_than_the_window(open_page: Opener, width: int) -
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
     header = await page.locator(".head").evaluate("e => e.scrollWidth - e.clientWidth")
     assert header <= 0
+
+
+# --- with a real cluster ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory, lab_cluster: LabCluster) -> Iterator[Console]:
+    """A console that collects, for tests that register the lab's cluster."""
+    with running(tmp_path_factory.mktemp("fleet"), "web", "collect") as made:
+        yield made
+
+
+async def register(page: Page, name: str, kubeconfig: str) -> None:
+    """Go through the registration to its end."""
+    await fill_first_step(page, name)
+    await page.get_by_label("kubeconfig", exact=True).fill(kubeconfig)
+    await expect(page.get_by_role("radio").first).to_be_checked()
+    await page.get_by_role("button", name="다음").click()
+    await expect(page.locator(".gm-stages li.ok, .gm-stages li.warn")).to_have_count(8)
+    accept = page.get_by_role("checkbox")
+    if await accept.count():
+        await accept.check()
+    await page.get_by_role("button", name="등록", exact=True).click()
+    await expect(page.get_by_text(f"{name} 클러스터를 등록했습니다")).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.timeout(240)
+async def test_a_cluster_is_registered_shown_edited_rotated_and_deleted(
+    open_page: Opener, fleet: Console, lab_cluster: LabCluster
+) -> None:
+    kubeconfig = lab_cluster.kubeconfig().read_text()
+    page = await open_page("/platform/clusters/register", user="admin", console=fleet)
+    await register(page, "lab-edge", kubeconfig)
+    await page.get_by_role("link", name="클러스터 보기").click()
+
+    row = page.locator("tr[data-id]").filter(has_text="lab-edge")
+    await expect(row.locator(".chip")).to_contain_text("정상", timeout=30_000)
+    await expect(row).to_contain_text("127.0.0.1")
+    pane = page.locator("[data-gm-detail]")
+    await expect(pane.get_by_role("heading", name="lab-edge")).to_be_visible()
+
+    await pane.get_by_role("tab", name="노드 정보").click()
+    await expect(pane.get_by_role("link").first).to_be_visible(timeout=15_000)
+    await pane.get_by_role("tab", name="메타데이터").click()
+    await expect(pane).to_contain_text("kubernetes.io/hostname")
+    await pane.get_by_role("tab", name="리소스").click()
+    await expect(pane.get_by_role("link").first).to_be_visible()
+    assert await axe_faults(page) == []
+
+    dialog = page.get_by_role("dialog")
+    await pane.get_by_role("button", name="점검").click()
+    await expect(dialog.locator(".gm-stages li.ok, .gm-stages li.warn")).to_have_count(8)
+    await dialog.get_by_role("button", name="닫기").click()
+
+    await pane.get_by_role("button", name="수정").click()
+    await dialog.get_by_role("radio", name="클라우드").click()
+    await dialog.get_by_role("button", name="저장").click()
+    await expect(dialog).to_have_count(0)
+    await expect(row).to_contain_text("클라우드")
+
+    await pane.get_by_role("button", name="인증 정보 교체").click()
+    await dialog.get_by_label("kubeconfig", exact=True).fill(kubeconfig)
+    await expect(dialog.get_by_role("radio", checked=True)).to_have_count(2)
+    await dialog.get_by_role("button", name="점검하고 교체").click()
+    await expect(dialog).to_have_count(0, timeout=15_000)
+    await expect(row.locator(".chip")).to_contain_text("정상", timeout=30_000)
+
+    await pane.get_by_role("button", name="삭제").click()
+    await expect(dialog.locator(".gm-depends")).to_contain_text("파드")
+    await expect(dialog.get_by_role("button", name="클러스터 삭제")).to_be_disabled()
+    await dialog.get_by_label("lab-edge").fill("lab-edge")
+    await dialog.get_by_role("button", name="클러스터 삭제").click()
+    await expect(row).to_have_count(0, timeout=15_000)

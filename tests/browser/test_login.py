@@ -136,4 +136,4 @@ async def test_what_one_user_was_shown_is_gone_when_another_signs_in_in_the_same
     await expect(page.locator(".who")).to_contain_text("service")
     await expect(page.get_by_role("link", name="사이트", exact=True)).to_have_count(0)
     await page.goto(console.url + "/platform/sites")
-    await expect(page.get_by_role("alert").or_(page.locator(".notice.bad"))).to_be_visible()
+    await expect(page.get_by_text("이 페이지를 볼 수 없습니다")).to_be_visible()

@@ -4,6 +4,7 @@ import { Link, useLocation, useNavigate } from "react-router";
 import { has, number, text, useLanguage } from "$/public/external/gmtool/shell/i18n/i18n.js";
 import { Dialog, errorWords, useReady } from "$/public/external/gmtool/shell/frame/frame.jsx";
 import { Icon } from "$/public/external/gmtool/shell/frame/icons.jsx";
+import { Failed } from "$/public/external/gmtool/ui/states.jsx";
 
 const useT = () => {
   const language = useLanguage();
@@ -82,6 +83,8 @@ function Trouble({ problem }) {
     </div>
   );
 }
+
+const isDenied = (problem) => problem?.code === "forbidden";
 
 /** A failed check names its stage's reason by a code: the words come from the catalogue. */
 function stagedWords(t, problem) {
@@ -364,6 +367,7 @@ export function Sites({ sites, running, problem, finished, onSave, onDelete, onR
   useEffect(() => {
     if (doomed && finished?.what === "site_deleted") setDoomed(null);
   }, [finished?.n]);
+  if (isDenied(problem)) return <Failed problem={problem} />;
   return (
     <section className="gm-list gm-plain-list" aria-label={t("nav.sites")}>
       <div className="gm-tools">
@@ -548,6 +552,7 @@ export function RegisterWizard({ sites, contexts, stages, running, problem, fini
       check();
     } else if (step === 2 && !running) onRegister({ ...accessOf(way), ...form, acceptWarnings: accept });
   };
+  if (isDenied(problem)) return <Failed problem={problem} />;
   return (
     <div className="gm-wizard">
       <ol className="gm-steps" aria-label={t("register.steps")}>
