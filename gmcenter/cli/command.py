@@ -91,3 +91,8 @@ def answer(document: Any, output: Output, text: Callable[[], None]) -> None:
 def say(key: str, **params: object) -> None:
     """Print a text of the catalogue."""
     typer.echo(i18n.message(key, language(), **params))
+
+
+def say_aside(key: str, **params: object) -> None:
+    """Print a text of the catalogue on standard error: progress, which does not belong to the answer."""
+    typer.echo(i18n.message(key, language(), **params), err=True)

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gmcenter.cli.command import Output, language, run, say
+from gmcenter.cli.command import Output, fail, language, run, say, say_aside
 from gmcenter.cli.console import ROOT, address, configure, holding, supervise
 from gmcenter.cli.supervisor import Supervisor, end_with_parent
 from gmcenter.cli.up import answer_of_child, say_once
+from gmcenter.cli.web import build_front_end
 from gmcenter.core import database, i18n
 from gmcenter.core import settings as config
+from gmcenter.core.errors import GMError, NotFound
 from gmcenter.core.log import get_logger
 
 if TYPE_CHECKING:
@@ -81,12 +83,10 @@ def demo(
     # Loopback only: the demo's sign-in data are shown on a terminal, and its clusters are nobody's.
     folder = configure(data=folder, port=port, host="127.0.0.1", GM_ALLOW_LOOPBACK="true")
     if detach or wait:
-        answer_of_child(folder, ["demo", *(["--say-when-live"] if wait else [])], output, show)
+        arguments = ["demo", *(["--say-when-live"] if wait else [])]
+        answer_of_child(folder, arguments, output, lambda document: show(document, read_signs(folder)))
         return
     with holding(folder):
-        from gmcenter.cli.web import build_front_end
-
-        say_progress("cli.demo.front_end")
         build_front_end()
         signs = run(lambda: prepare_fleet(read_signs(folder)))
         write_signs(folder, signs)
@@ -95,15 +95,22 @@ def demo(
         async def answered(supervisor: Supervisor) -> None:
             if not say_when_live:
                 say_once(document, output, lambda d: show(d, signs))
-            async with Fleet(folder).raised():
-                supervisor.tell(state="live")
-                if say_when_live:
+            async with Fleet(folder).raised() as problem:
+                supervisor.tell(state="failed" if problem else "live")
+                if problem and say_when_live:
+                    raise problem
+                if problem:  # the console goes on, and shows which clusters are missing
+                    say_aside("cli.demo.failed", reason=problem)
+                elif say_when_live:
                     say_once(document, output, lambda d: show(d, signs))
                 elif output is Output.TEXT:
                     say("cli.demo.live")
                 await asyncio.Event().wait()
 
-        supervise(folder, answered)
+        try:
+            supervise(folder, answered)
+        except FleetFailed as problem:
+            fail(i18n.message("cli.demo.failed", language(), reason=problem))
 
 
 def read_signs(folder: Path) -> dict[str, str]:
@@ -128,18 +135,13 @@ def describe(folder: Path, password: str) -> dict[str, Any]:
     return {"url": address(), "username": ADMINISTRATOR, "password": password, "clusters": clusters}
 
 
-def show(document: dict[str, Any], signs: dict[str, str] | None = None) -> None:
+def show(document: dict[str, Any], signs: dict[str, str]) -> None:
     """The same for people."""
     say("cli.up.address", url=document["url"])
-    for name, password in (signs or {document["username"]: document["password"]}).items():
+    for name, password in signs.items():
         say("cli.demo.sign_in", username=name, password=password)
     for cluster in document["clusters"]:
         say("cli.demo.cluster", **cluster)
-
-
-def say_progress(key: str, **params: object) -> None:
-    """A line about what takes a while, where it does not mix with the answer."""
-    typer.echo(i18n.message(key, language(), **params), err=True)
 
 
 async def prepare_fleet(known: dict[str, str]) -> dict[str, str]:
@@ -193,6 +195,10 @@ async def _users(known: dict[str, str]) -> dict[str, str]:
     return signs
 
 
+class FleetFailed(Exception):
+    """A cluster of the demo could not be compiled or started, or did not become live."""
+
+
 class Fleet:
     """The demo's clusters on their way from source code to live."""
 
@@ -204,19 +210,30 @@ class Fleet:
         self._states = {planned.name: "building" for planned in FLEET}
 
     @contextlib.asynccontextmanager
-    async def raised(self) -> AsyncIterator[None]:
+    async def raised(self) -> AsyncIterator[FleetFailed | None]:
         """Compile if need be, start, register and fill the clusters, and wait until all are live; stop them at the end.
 
-        Raises BuildFailed, LabError.
+        Gives what went wrong, or None.
         """
+        try:
+            yield await self._raise()
+        finally:
+            await asyncio.to_thread(self._lab.down)
+            await database.dispose()
+
+    async def _raise(self) -> FleetFailed | None:
+        from tests.lab import ApiError, BuildFailed, LabError
+
         try:
             await self._compile()
             await asyncio.gather(*(self._bring_up(planned) for planned in FLEET))
             await self._until_live()
-            yield
-        finally:
-            await asyncio.to_thread(self._lab.down)
-            await database.dispose()
+        except TimeoutError:
+            return FleetFailed(f"not all live within {LIVE_WITHIN:.0f} s: {self._states}")
+        except (BuildFailed, LabError, ApiError, GMError, OSError) as problem:
+            logger.exception("demo_fleet_failed")
+            return FleetFailed(str(problem) or type(problem).__name__)
+        return None
 
     async def _compile(self) -> None:
         """Compile in a process of its own, at the lowest priority, and pass its progress on."""
@@ -224,7 +241,7 @@ class Fleet:
 
         if progress().state == "ready":
             return
-        say_progress("cli.demo.compiling")
+        say_aside("cli.demo.compiling")
         builder = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -255,7 +272,6 @@ class Fleet:
 
     async def _tell(self, name: str, percent: float, eta: float | None, step: str) -> None:
         from gmcenter.clusters import service
-        from gmcenter.core.errors import NotFound
         from gmcenter.identity.actor import SYSTEM
 
         with contextlib.suppress(NotFound):  # somebody has removed it from the console meanwhile
@@ -293,7 +309,9 @@ class Fleet:
         async with asyncio.timeout(LIVE_WITHIN):
             while True:
                 views = {view.cluster_name: view.state for view in await service.list_clusters(SYSTEM)}
+                self._states |= {name: state for name, state in views.items() if name in names}
                 if all(state == "live" for name, state in views.items() if name in names):
+                    self._write()
                     return
                 await asyncio.sleep(0.2)
 

@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po
 ROOT = Path(__file__).resolve().parents[2]
 LOCALE = ROOT / "gmcenter" / "locale"
 LANGUAGES = ("ko", "en")
-CALLS = {"message", "t", "say", "say_progress", "text", "words", "label"}
+CALLS = {"message", "t", "say", "say_aside", "text", "words", "label"}
 KEY = re.compile(r"[a-z][a-z0-9_]*(\.[A-Za-z0-9_-]+)+")
 JS_STRING = re.compile(r"""(["'`])((?:\\.|(?!\1).)*)\1""")
 JS_CALL = re.compile(r"""\bt\(\s*(["'])([^"']+)\1""")

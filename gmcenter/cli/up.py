@@ -15,6 +15,7 @@ import typer
 from gmcenter.cli.command import Output, answer, fail, run, say
 from gmcenter.cli.console import ROOT, address, configure, holding, refuse_second, supervise
 from gmcenter.cli.supervisor import Supervisor, open_log
+from gmcenter.cli.web import build_front_end
 
 app = typer.Typer(add_completion=False)
 
@@ -41,8 +42,6 @@ def up(
         answer_of_child(folder, ["up"], output, show)
         return
     with holding(folder):
-        from gmcenter.cli.web import build_front_end
-
         build_front_end()
         document = {"url": address(), **first_administrator(), "contexts": kubeconfig_contexts()}
 
@@ -95,6 +94,7 @@ def answer_of_child(data: Path, arguments: list[str], output: Output, show: Call
     """
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     refuse_second(data)
+    build_front_end()
     log = open_log(data, "console")
     reader, writer = os.pipe()
     with log, os.fdopen(reader) as answers:

@@ -37,9 +37,11 @@ def build_front_end() -> str:
     A later change of the sources does not reach a console that runs: a restart of its web process must find the same
     pages again, not build others.
     """
-    from gmcenter.cli.command import UNUSABLE, fail
+    from gmcenter.cli.command import UNUSABLE, fail, say_aside
 
     build: Any = importlib.import_module("gmtool.build")
+    if not build.is_built(build.bundle_dir()):
+        say_aside("cli.web.front_end")
     try:
         bundle = str(build.build())
     except build.BuildError as problem:
