@@ -11,7 +11,7 @@ from gmcenter.core.errors import UnknownParameter
 
 EVERYWHERE = frozenset({"lang"})
 
-_declared: dict[int, frozenset[str]] = {}
+_NAMES = "gm_parameter_names"
 
 
 def _in_signature(dependant: Any) -> Iterator[str]:
@@ -23,13 +23,15 @@ def _in_signature(dependant: Any) -> Iterator[str]:
 
 def _names(route: Any) -> frozenset[str]:
     """The query parameters that a route declares, in its signature or in its own part of the OpenAPI document."""
-    found = _declared.get(id(route))
+    found: frozenset[str] | None = getattr(route, _NAMES, None)
     if found is None:
         dependant = getattr(route, "dependant", None)
         names = set(_in_signature(dependant)) if dependant is not None else set()
         extra = (getattr(route, "openapi_extra", None) or {}).get("parameters", ())
         names |= {p["name"] for p in extra if p.get("in") == "query"}
-        found = _declared[id(route)] = frozenset(names)
+        found = frozenset(names)
+        if route is not None:
+            setattr(route, _NAMES, found)
     return found
 
 
