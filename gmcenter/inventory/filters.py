@@ -60,7 +60,7 @@ class Condition:
     needs_row: bool = True
 
 
-NEVER = Condition("1 = 0", lead=Lead("select 0 where 1 = 0", ()), needs_row=False)
+NEVER = Condition("1 = 0", lead=Lead("select 0 as id where 1 = 0", ()), needs_row=False)
 
 
 def pattern(text: str) -> str:

@@ -130,13 +130,19 @@ def make_order(table: KindTable, field: Field, descending: bool, dialect: Dialec
         column = field.order.removeprefix("n.")
         by_namespace = f"{name} k{using(f'i_{name}_ns_id')}"
         source = f"namespace n{using(f'i_namespace_{column}')} {join} {by_namespace} on k.ns_id = n.id"
+        keys, cut = (field.order, "n.id", "k.id"), ("n.id", "n.cluster")
+        homeless = Stratum(by_namespace, "k.ns_id is null", ("k.id",), "k.ns_id", "{k}k.cluster")
+        joins = "left join namespace n on n.id = k.ns_id"
+        if not field.nullable:
+            strata = [Stratum(source, "", keys, *cut), homeless]
+            return Order(field, descending, tuple(strata), joins, "case when k.ns_id is null then 1 else 0 end")
         strata = [
-            Stratum(source, f"{field.order} is not null", (field.order, "n.id", "k.id"), "n.id", "n.cluster"),
-            Stratum(source, f"{field.order} is null", ("n.id", "k.id"), "n.id", "n.cluster"),
-            Stratum(by_namespace, "k.ns_id is null", ("k.id",), "k.ns_id", "{k}k.cluster"),
+            Stratum(source, f"{field.order} is not null", keys, *cut),
+            Stratum(source, f"{field.order} is null", keys[1:], *cut),
+            homeless,
         ]
         rank = f"case when k.ns_id is null then 2 when {field.order} is null then 1 else 0 end"
-        return Order(field, descending, tuple(strata), "left join namespace n on n.id = k.ns_id", rank)
+        return Order(field, descending, tuple(strata), joins, rank)
     source = f"{name} k{using('i_' + name + '_' + field.order.removeprefix('k.'))}"
     limits = ("{k}k.ns_id", "{k}k.cluster")
     if not field.nullable:

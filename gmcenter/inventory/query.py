@@ -106,6 +106,7 @@ def find_page(db: Connection, schema: Schema, scope: Scope, query: ListQuery) ->
     Raises UnknownParameter or InvalidField naming what is wrong with the query.
     """
     table = table_of(schema, query.kind)
+    refuse_unstorable(query)
     if not 1 <= query.limit <= LARGEST_PAGE:
         raise InvalidField(field="limit", reason="not_limit", most=LARGEST_PAGE)
     sort, descending = parse_sort(table, query.sort)
@@ -133,6 +134,29 @@ def find_page(db: Connection, schema: Schema, scope: Scope, query: ListQuery) ->
         _write_cursor(query, places[-1], backward=False) if places and after else None,
         _write_cursor(query, places[0], backward=True) if places and before else None,
     )
+
+
+def refuse_unstorable(query: ListQuery) -> None:
+    """Raise InvalidField for text that no stored text can hold, and that a database would stumble over or cut off."""
+    named: dict[str, Sequence[str | None]] = {
+        "cluster": query.clusters,
+        "namespace": (query.namespace,),
+        "project": (query.project,),
+        "workspace": (query.workspace,),
+        "user": (query.user,),
+        "q": (query.q,),
+        "labelSelector": (query.label_selector,),
+        "fieldSelector": (query.field_selector,),
+        **{key: (text,) for key, text in query.filters.items()},
+    }
+    for name, texts in named.items():
+        if any(text and not is_storable(text) for text in texts):
+            raise InvalidField(field=name, reason="control_characters")
+
+
+def is_storable(text: str) -> bool:
+    """Whether a text has neither a NUL nor half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 # --- what a query lets through ---
@@ -379,6 +403,8 @@ def find_candidates(
     db: Connection, table: KindTable, scope: Scope, name: str, cluster: str | None, namespace: str | None, most: int
 ) -> list[tuple[int, str, str | None]]:
     """Rows of that name that a scope lets through: their ids, clusters' names and namespaces."""
+    if not all(is_storable(text) for text in (name, cluster or "", namespace or "")):
+        return []
     guard = "+" if db.dialect == "sqlite" else ""
     texts, values = limits(scope).where(db.dialect, f"{guard}k.ns_id", "")
     texts.append("k.name = ?")

@@ -27,7 +27,7 @@ from gmcenter.inventory.schema import Schema, default_schema
 THREADS: Final = 4
 LONGEST_SECONDS: Final = 10.0
 RECHECK_SECONDS: Final = 5.0
-GONE: Final = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.OperationalError)
+GONE: Final = (psycopg.errors.UndefinedTable, psycopg.OperationalError)
 
 Result = TypeVar("Result")
 ReadConnection = SQLite | Postgres
@@ -80,7 +80,7 @@ class Readers:
 
     def _explain(self, error: Exception) -> Exception:
         """What a failure of the database means to those who asked."""
-        missing = isinstance(error, sqlite3.OperationalError) and "no such" in str(error)
+        missing = isinstance(error, sqlite3.OperationalError) and "no such table" in str(error)
         if is_corrupt(error) or missing or isinstance(error, GONE):
             self._drop()
             log.warning("inventory.unreadable", error=str(error))

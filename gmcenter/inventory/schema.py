@@ -151,7 +151,7 @@ def _fields(kind: Kind) -> list[Field]:
         "name": ("k.name", False, None),
         "cluster": ("c.name", False, "cluster"),
         # Sorted by from the namespace's side, so that a scope of few namespaces walks only those.
-        "namespace": ("n.name", True, "namespace") if kind.namespaced else ("k.namespace", True, None),
+        "namespace": ("n.name", False, "namespace") if kind.namespaced else ("k.namespace", True, None),
         "project": ("n.project", True, "namespace"),
         "workspace": ("n.workspace", True, "namespace"),
         "user": ("n.owner", True, "namespace"),

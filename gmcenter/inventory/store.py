@@ -322,7 +322,7 @@ class Store:
     ) -> int:
         try:
             return self._apply(cluster_id, kind, upserts, deletes, generation, as_of)
-        except (UnicodeEncodeError, psycopg.DataError):
+        except (UnicodeEncodeError, orjson.JSONEncodeError, psycopg.DataError):
             # JSON may hold what neither database can: a NUL or half of a surrogate pair.
             return self._apply(cluster_id, kind, [_storable(row) for row in upserts], deletes, generation, as_of)
 
@@ -411,7 +411,7 @@ class Store:
                     continue
                 del self._gone[gone]
             now = chosen.get(row.uid)
-            if now is None or not _older(row.resource_version, now.resource_version):
+            if now is None or _newer(row.resource_version, now.resource_version):
                 chosen[row.uid] = row
         ids = iter(self._row_ids(db, sum(uid not in known for uid in chosen)))
         pairs = self._pair_ids(db, plural, chosen.values())
@@ -419,9 +419,9 @@ class Store:
             before = known.get(uid)
             if before is not None:
                 seen.append(before.id)
-                same = row.resource_version == before.resource_version
                 trusted = relist is not None and before.id not in relist.seen
-                if same or (not trusted and _older(row.resource_version, before.resource_version)):
+                same = row.resource_version == before.resource_version
+                if same or not (trusted or _newer(row.resource_version, before.resource_version)):
                     continue
             labels = sorted(pairs[plural, k, v] for k, v in row.labels.items())
             packed = ",".join(map(str, labels))
@@ -772,11 +772,11 @@ class _Statements:
         self.update = f"update {table.name} set {', '.join(f'{column} = ?' for column in columns)} where id = ?"
 
 
-def _older(version: str, than: str) -> bool:
-    """Whether a resourceVersion is from before another one; those that are not numbers cannot be compared."""
+def _newer(version: str, than: str) -> bool:
+    """Whether a resourceVersion is from after another one; of two that are not numbers, the one that came later is."""
     if version.isdecimal() and than.isdecimal():
-        return int(version) < int(than)
-    return False
+        return int(version) > int(than)
+    return version != than
 
 
 def _split(packed: str) -> list[int]:
