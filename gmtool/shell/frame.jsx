@@ -41,12 +41,21 @@ function scoped(path, search) {
 
 const clean = (path) => (path.length > 1 ? path.replace(/\/$/, "") : path);
 
-function isHere(entry, location, search) {
+/** The menu's line for the present address: of those that fit, the one that says most of the query. */
+function placeOf(entries, location, search) {
   const here = clean(location.pathname);
-  const [base, own] = entry.path.split("?");
-  if (entry.tabs.some((tab) => here === tab.path)) return true;
-  if (here !== base && !here.startsWith(`${base}/`)) return false;
-  return [...new URLSearchParams(own)].every(([name, value]) => search.get(name) === value);
+  let best = null;
+  let most = -1;
+  for (const entry of entries) {
+    const [base, own] = entry.path.split("?");
+    const wanted = [...new URLSearchParams(own)];
+    const fits = entry.tabs.some((tab) => here === tab.path) || here === base || here.startsWith(`${base}/`);
+    if (fits && wanted.length > most && wanted.every(([name, value]) => search.get(name) === value)) {
+      best = entry;
+      most = wanted.length;
+    }
+  }
+  return best;
 }
 
 function useDismiss(open, close) {
@@ -71,6 +80,16 @@ function useDismiss(open, close) {
 }
 
 // --- the side bar ---
+
+/** The first stop of the Tab key: past the menu. */
+export function SkipLink() {
+  const t = useT();
+  const jump = (event) => {
+    event.preventDefault();
+    document.getElementById("gm-main")?.focus();
+  };
+  return <a href="#gm-main" className="skip" onClick={jump}>{t("shell.skip")}</a>;
+}
 
 export function Sidebar({ menu, role, name, version }) {
   const t = useT();
@@ -100,6 +119,7 @@ export function Sidebar({ menu, role, name, version }) {
   const sections = menu
     .map((section) => ({ ...section, entries: section.entries.filter((entry) => entry.roles.includes(role)) }))
     .filter((section) => section.entries.length);
+  const place = placeOf(sections.flatMap((section) => section.entries), location, search);
   return (
     <div className="side">
       <div className="logo">
@@ -119,7 +139,7 @@ export function Sidebar({ menu, role, name, version }) {
             </button>
             <div className="sub" hidden={Boolean(closed[section.label]) && !mini}>
               {section.entries.map((entry) => {
-                const here = isHere(entry, location, search);
+                const here = entry === place;
                 return (
                   <Link key={entry.path} to={scoped(entry.path, search)} className={here ? "on" : ""} aria-current={here ? "page" : undefined} title={mini ? t(entry.label) : undefined}>
                     <Icon name={entry.icon} className="mini-only" />

@@ -29,6 +29,12 @@ class Sidebar(_Part):
     version: rx.Var[str]
 
 
+class SkipLink(_Part):
+    """Past the menu, for keyboards."""
+
+    tag = "SkipLink"
+
+
 class PageTitle(_Part):
     """Breadcrumb and title; the document's title follows it."""
 

@@ -1,5 +1,6 @@
 // The frame's icons: one deep import each, because the library's barrel would pull all of it into the page.
 import Activity from "lucide-react/dist/esm/icons/activity.mjs";
+import Blocks from "lucide-react/dist/esm/icons/blocks.mjs";
 import Boxes from "lucide-react/dist/esm/icons/boxes.mjs";
 import Check from "lucide-react/dist/esm/icons/check.mjs";
 import ChevronDown from "lucide-react/dist/esm/icons/chevron-down.mjs";
@@ -41,7 +42,7 @@ import User from "lucide-react/dist/esm/icons/user.mjs";
 import X from "lucide-react/dist/esm/icons/x.mjs";
 
 const ICONS = {
-  activity: Activity, boxes: Boxes, check: Check, "chevron-down": ChevronDown, "chevron-left": ChevronLeft,
+  activity: Activity, blocks: Blocks, boxes: Boxes, check: Check, "chevron-down": ChevronDown, "chevron-left": ChevronLeft,
   "chevron-right": ChevronRight, "circle-check": CircleCheck, "circle-x": CircleX, cloud: Cloud, eye: Eye,
   "eye-off": EyeOff, "file-up": FileUp, folder: Folder, hammer: Hammer, inbox: Inbox, info: Info, keyboard: Keyboard,
   "key-round": KeyRound, languages: Languages, layers: Layers, "loader-circle": LoaderCircle, lock: Lock,

@@ -62,8 +62,6 @@ def layout(
     if place and title is not None:
         trail.append(t(place[1].label))
     heading = t(title) if isinstance(title, str) else title
-    if place is None and path.partition("?")[0] == "/platform/clusters":
-        trail = [t("nav.platform"), *trail]
     if heading is None:
         heading = t(place[1].label) if place else t("shell.home")
     tabs = next(
@@ -71,7 +69,7 @@ def layout(
     )
     menu = navigation.tree()
     return rx.el.div(
-        rx.el.a(t("shell.skip"), href="#gm-main", class_name="skip"),
+        frame.SkipLink.create(),
         rx.el.div(
             frame.Sidebar.create(menu=menu, role=Session.role, name=Session.name, version=VERSION),
             rx.el.header(

@@ -48,6 +48,7 @@ MENU = (
         "platform",
         "layers",
         (
+            Entry("clusters", "/platform/clusters", "blocks", "clusters.list"),
             Entry("edge", "/platform/clusters?zone=edge", "radio-tower", "clusters.list"),
             Entry("cloud", "/platform/clusters?zone=cloud", "cloud", "clusters.list"),
             Entry("sites", "/platform/sites", "map-pin", "sites.list"),
@@ -83,7 +84,7 @@ def landing(role: str) -> str:
     for section in MENU:
         for entry in section.entries:
             if visible(entry, role):
-                return "/platform/clusters" if entry.path.startswith("/platform/clusters") else entry.path
+                return entry.path
     return "/"
 
 

@@ -85,6 +85,15 @@ async def test_axe_finds_no_serious_fault_on_the_login_page(open_page: Opener, t
     assert await axe_faults(page) == []
 
 
+async def test_the_first_tab_stop_leads_past_the_menu(open_page: Opener) -> None:
+    page = await open_page("/platform/sites", user="admin")
+    await expect(page.locator(".who")).to_contain_text("admin")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="본문으로 건너뛰기")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("main")).to_be_focused()
+
+
 async def test_no_script_can_read_the_cookie_and_nothing_secret_lies_in_storage(open_page: Opener) -> None:
     page = await open_page("/login")
     await sign_in(page)

@@ -50,16 +50,16 @@ def _column(key: str, type_: str = "text", width: int = 120, shown: bool = True,
 
 # What changes with every probe has a name that begins with "_": a row does not flash for it.
 COLUMNS = (
-    _column("name", width=220),
-    _column("type", "word", 90, words="clusters.type"),
-    _column("status", "status", 150),
-    _column("nodes", "int", 90),
-    _column("ip", width=150),
-    _column("site", width=130),
-    _column("version", width=110),
-    _column("certificate", "date", 120),
-    _column("_seen", "time", 110, label="clusters.column.lastSeen"),
-    _column("created", "time", 110),
+    _column("name", width=190),
+    _column("type", "word", 80, words="clusters.type"),
+    _column("status", "status", 130),
+    _column("nodes", "int", 84),
+    _column("ip", width=115),
+    _column("site", width=100),
+    _column("version", width=84),
+    _column("certificate", "date", 104),
+    _column("_seen", "time", 92, label="clusters.column.lastSeen"),
+    _column("created", "time", 84),
     _column("cloud", width=110, shown=False),
     _column("gpus", "int", 80, shown=False),
     _column("_latency", "float", 110, shown=False, label="clusters.column.latency"),
@@ -215,7 +215,7 @@ def _pairs(title: str, *items: dict[str, Any]) -> dict[str, Any]:
 
 async def _overview(topic: DetailTopic, view: ClusterView) -> list[dict[str, Any]]:
     nodes = await _nodes(topic)
-    runtimes = sorted({str(node["containerRuntime"]) for node in nodes if node.get("containerRuntime")})
+    runtimes = sorted({str(node["containerRuntimeVersion"]) for node in nodes if node.get("containerRuntimeVersion")})
     place = _pairs(
         "about",
         _item("name", view.cluster_name),
@@ -373,7 +373,6 @@ def clusters() -> rx.Component:
             ),
         ),
         path=PATH,
-        title="clusters.title",
         pickers=False,
     )
 

@@ -27,7 +27,6 @@ def register() -> rx.Component:
         ),
         path="/platform/clusters",
         title="register.title",
-        crumbs=("clusters.title",),
         pickers=False,
     )
 
