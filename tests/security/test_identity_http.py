@@ -298,13 +298,13 @@ async def test_known_and_unknown_names_take_the_same_time(http: httpx.AsyncClien
     await service.set_password(SYSTEM, "hong", PASSWORD)
 
     async def seconds(name: str) -> float:
-        started = time.perf_counter()
+        started = time.process_time()  # of all threads: what other programs do does not count
         answer = await http.post(AUTH, json={"id": name, "password": "Wrong-horse-77"})
         assert answer.status_code == 401
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     await seconds("nobody")
-    pairs = [(await seconds("hong"), await seconds("nobody")) for _ in range(9)]
+    pairs = [(await seconds("hong"), await seconds("nobody")) for _ in range(5)]
     known, unknown = (statistics.median(side) for side in zip(*pairs, strict=True))
     assert 0.5 < known / unknown < 2.0, (known, unknown)
 

@@ -71,8 +71,8 @@ async def installation(
         shutil.copy(request.getfixturevalue("_migrated_sqlite"), tmp_path / "system.db")
         url = ""
     else:
-        source = request.getfixturevalue("_migrated_postgres")
-        url = _copy(source, f"gm_identity_{tmp_path.parent.name}_{tmp_path.name}".lower()[:63])
+        url = request.getfixturevalue("_migrated_postgres")
+        _empty(url)
     chosen = Settings(data=tmp_path, system_url=url, login_rate="10000/minute")
     configure(chosen)
     vault.forget_keys()
@@ -88,12 +88,14 @@ async def installation(
     registry.forget()
 
 
-def _copy(url: str, name: str) -> str:
-    server, _, template = url.rpartition("/")
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f'drop database if exists "{name}"')
-        connection.execute(f'create database "{name}" template "{template}"')
-    return f"{server}/{name}"
+def _empty(url: str) -> None:
+    """Make a migrated database as it was before the last test, the audit's trigger included: cheaper than a new one."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
+        tables = ", ".join(f'"{name}"' for (name,) in found if name != "alembic_version")
+        connection.execute("set session_replication_role = replica")  # the audit's trigger refuses a truncate
+        connection.execute(f"truncate {tables} restart identity cascade")
+        connection.execute("alter table audit_entry enable trigger audit_entry_append_only")
 
 
 @pytest.fixture

@@ -135,10 +135,10 @@ async def test_a_known_and_an_unknown_user_cost_the_same_work() -> None:
     stored = await passwords.hashed("Correct-horse-7")
 
     async def cost(against: str | None) -> float:
-        started = time.perf_counter()
+        started = time.process_time()  # of all threads: what other programs do does not count
         await passwords.verified("Wrong-horse-77", against)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
-    pairs = [(await cost(stored), await cost(None)) for _ in range(7)]
+    pairs = [(await cost(stored), await cost(None)) for _ in range(5)]
     known, unknown = (statistics.median(side) for side in zip(*pairs, strict=True))
     assert 0.5 < known / unknown < 2.0
