@@ -23,15 +23,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GM_", extra="ignore", ignored_types=(cached_property,))
 
     data: Path = Field(default_factory=_default_data, description="Folder of the embedded databases, the key and logs")
-    mode: Literal["production", "development"] = Field("production", description="development relaxes nothing secret")
     host: str = Field("127.0.0.1", description="Address the console listens on")
     port: int = Field(8010, ge=0, le=65535, description="Port of the console: pages, socket and REST")
     origins: list[str] = Field([], description="Further origins (JSON list) from which the console may be opened")
 
     system_url: str = Field("", description="System database; empty: system.db in the data folder")
     inventory_url: str = Field("", description="Inventory; empty: inventory.db in the data folder")
-    history_url: str = Field("", description="History; empty: history.db in the data folder")
-    jobs_url: str = Field("", description="Job queue; empty: jobs.db in the data folder")
     redis_url: str = Field("", description="Valkey or Redis for page state and rate limits of several web replicas")
 
     secret_key_file: Path | None = Field(None, description="Master key (32 bytes, base64); empty: secret.key in data")
@@ -52,8 +49,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged")
     log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people")
 
-    def database_url(self, name: Literal["system", "inventory", "history", "jobs"]) -> str:
-        """The URL of one of the four databases: the one that is set, or an SQLite file in the data folder."""
+    def database_url(self, name: Literal["system", "inventory"]) -> str:
+        """The URL of one of the databases: the one that is set, or an SQLite file in the data folder."""
         given: str = getattr(self, f"{name}_url")
         return given or f"sqlite:///{(self.data / f'{name}.db').absolute()}"
 
