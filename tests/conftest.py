@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.support.identity",
     "tests.support.redis",
     "tests.support.console",
+    "tests.support.fleet",
 ]

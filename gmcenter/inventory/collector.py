@@ -25,6 +25,7 @@ from gmcenter.kube.kinds import KINDS, Kind
 
 FLEET_SECONDS: Final = 0.5
 UPKEEP_SECONDS: Final = 60.0
+CHECK_SECONDS: Final = 2.0
 LABELS_EVERY: Final = 60
 
 log = get_logger(__name__)
@@ -106,11 +107,15 @@ class Collector:
             member.empty()
 
     async def _upkeep(self) -> None:
-        """Keep the feed and the label words from growing."""
-        rounds = 0
+        """See that the inventory is there for its readers; keep the feed and the label words from growing."""
+        rounds, checks = 0, 0
         while True:
-            await asyncio.sleep(UPKEEP_SECONDS)
-            rounds += 1
+            await asyncio.sleep(CHECK_SECONDS)
+            self.writer.call(lambda store: store.check())
+            checks += 1
+            if checks * CHECK_SECONDS < UPKEEP_SECONDS:
+                continue
+            rounds, checks = rounds + 1, 0
             limit = clock.epoch() - settings().feed_minutes * 60
             self.writer.call(lambda store, limit=limit: store.prune_feed(limit))  # type: ignore[misc]
             if rounds % LABELS_EVERY == 0:

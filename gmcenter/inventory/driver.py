@@ -29,7 +29,7 @@ BUSY_MILLISECONDS = 5000
 READ_CACHE_KIB = 16_384
 MAP_BYTES = 1 << 30
 JOURNAL_BYTES = 64 << 20
-SQLITE_CORRUPT, SQLITE_NOTADB = 11, 26
+SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_IOERR_SHORT_READ = 11, 26, 522
 
 
 class Connection(Protocol):
@@ -114,11 +114,10 @@ def array(dialect: Dialect, values: Iterable[Any]) -> Any:
 
 
 def is_corrupt(error: BaseException) -> bool:
-    """Whether an error says that an SQLite file is damaged, and not merely busy or full."""
-    return isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in (
-        SQLITE_CORRUPT,
-        SQLITE_NOTADB,
-    )
+    """Whether an error says that an SQLite file is damaged or cut short, and not merely busy or full."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    damaged = code & 0xFF in (SQLITE_CORRUPT, SQLITE_NOTADB) or code == SQLITE_IOERR_SHORT_READ
+    return isinstance(error, sqlite3.DatabaseError) and damaged
 
 
 def identity(path: Path) -> tuple[int, int] | None:
@@ -128,6 +127,27 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def mark_damaged(path: Path) -> None:
+    """Tell the writer of a file that a reader has found it damaged."""
+    if (found := identity(path)) is not None:
+        _mark_of(path).write_text(f"{found[0]} {found[1]}")
+
+
+def marked_damaged(path: Path) -> bool:
+    """Whether a reader has found this very file damaged; the mark is taken away."""
+    mark = _mark_of(path)
+    try:
+        text = mark.read_text()
+    except OSError:
+        return False
+    mark.unlink(missing_ok=True)
+    return text.split() == [str(number) for number in identity(path) or ()]
+
+
+def _mark_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.damaged")
 
 
 class SQLite:

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,7 +22,7 @@ from gmcenter.core import clock
 from gmcenter.core.errors import Unavailable
 from gmcenter.core.log import get_logger
 from gmcenter.core.settings import settings
-from gmcenter.inventory.driver import Postgres, SQLite, dialect_of, identity, is_corrupt, sqlite_path
+from gmcenter.inventory.driver import Postgres, SQLite, dialect_of, identity, is_corrupt, mark_damaged, sqlite_path
 from gmcenter.inventory.schema import Schema, default_schema
 
 THREADS: Final = 4
@@ -84,6 +85,9 @@ class Readers:
         if is_corrupt(error) or missing or isinstance(error, GONE):
             self._drop()
             log.warning("inventory.unreadable", error=str(error))
+            if self.path is not None and is_corrupt(error):
+                with suppress(OSError):
+                    mark_damaged(self.path)
             return NoInventory(part="inventory")
         if isinstance(error, sqlite3.OperationalError | psycopg.errors.QueryCanceled):
             self._drop()

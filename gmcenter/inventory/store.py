@@ -14,10 +14,11 @@ Which of two states of an object is the newer one is decided by three rules:
 from __future__ import annotations
 
 import os
+import sqlite3
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +35,9 @@ from gmcenter.inventory.driver import (
     SQLite,
     array,
     dialect_of,
+    identity,
     is_corrupt,
+    marked_damaged,
     member,
     sqlite_path,
     transaction,
@@ -126,6 +129,7 @@ class Store:
         self.dialect = dialect_of(url)
         self.schema = Schema(kinds, self.dialect)
         self._connection: Connection | None = None
+        self._identity: tuple[int, int] | None = None
         self._pairs: OrderedDict[tuple[str, str, str], int] = OrderedDict()
         self._pairs_epoch = ""
         self._namespaces: dict[tuple[int, str], int] = {}
@@ -173,7 +177,7 @@ class Store:
     def _open_sqlite(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if path.exists():
-            reason = self._try_sqlite(path)
+            reason = "a reader found damage" if marked_damaged(path) else self._try_sqlite(path)
             if reason is None:
                 return
             log.warning("inventory.dropped", reason=reason)
@@ -197,7 +201,7 @@ class Store:
             if not is_corrupt(error):
                 raise
             return f"damaged: {error}"
-        self._connection = connection
+        self._connection, self._identity = connection, identity(path)
         return None
 
     def _make_sqlite(self, path: Path) -> Path:
@@ -269,12 +273,40 @@ class Store:
             self._namespaces.clear()
             self._clusters.clear()
             if self.dialect == "sqlite" and is_corrupt(error):
-                self.close()
-                path = sqlite_path(self.url)
-                for suffix in ("-wal", "-shm", ""):
-                    _unlink(path.with_name(path.name + suffix))
-                raise StoreLost(str(error)) from error
+                raise self._lost(str(error)) from error
             raise
+
+    def _lost(self, reason: str) -> StoreLost:
+        """Remove a file that is of no use any more."""
+        self.close()
+        path = sqlite_path(self.url)
+        for suffix in ("-wal", "-shm", ".damaged", ""):
+            _unlink(path.with_name(path.name + suffix))
+        return StoreLost(reason)
+
+    def check(self) -> None:
+        """See that what is written is what readers find: the same file, whole, with the same end of the feed.
+
+        SQLite writes on happily into a file that was deleted or put aside, and what is damaged on the disk may stand
+        undamaged in its memory. Raises StoreLost; the file has been removed then.
+        """
+        if self.dialect != "sqlite":
+            return
+        path = sqlite_path(self.url)
+        if identity(path) != self._identity:
+            raise self._lost("the file was removed or replaced")
+        if marked_damaged(path):
+            raise self._lost("a reader found damage")
+        last = "select max(seq) from change"
+        try:
+            with closing(SQLite(path)) as seen:
+                if _digest(seen) != self.schema.digest or seen.rows(last) != self._db.rows(last):
+                    raise self._lost("readers find something else")
+                seen.rows("select count(*) from counter")
+        except sqlite3.Error as error:
+            if is_corrupt(error):
+                raise self._lost(str(error)) from error
+            log.warning("inventory.unchecked", error=str(error))
 
     def _follow_pairs(self, connection: Connection) -> None:
         """Forget the label pairs when another collector tidied them away; hold off the next one until we are done."""
