@@ -12,7 +12,7 @@ from gmcenter.inventory import freshness, reader
 from gmcenter.inventory.reader import Readers
 from gmcenter.inventory.schema import Schema
 from gmcenter.inventory.store import Store
-from tests.support.inventory import KINDS, Inventory
+from tests.support.inventory import KINDS, Inventory, wipe
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -33,7 +33,7 @@ def url(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
 @pytest.fixture(autouse=True)
 def configured(tmp_path: Path) -> Iterator[Settings]:
     """Settings with a folder and a key of their own."""
-    found = Settings(data=tmp_path, mode="development")
+    found = Settings(data=tmp_path)
     vault.ensure_key(found, fresh=True)
     configure(found)
     yield found
@@ -42,12 +42,42 @@ def configured(tmp_path: Path) -> Iterator[Settings]:
     configure(None)
 
 
-@pytest.fixture
-def inventory(url: str) -> Iterator[Inventory]:
-    """An empty inventory of the kinds of `tests.support.inventory`."""
+def _opened(url: str) -> Inventory:
     store = Store(url, KINDS)
     store.open()
-    readers = Readers(url, Schema(KINDS, store.dialect), threads=2)
-    yield Inventory(store, readers)
-    readers.close()
-    store.close()
+    return Inventory(store, Readers(url, Schema(KINDS, store.dialect), threads=2))
+
+
+@pytest.fixture
+def fresh(url: str) -> Iterator[Inventory]:
+    """An inventory of the kinds of `tests.support.inventory` that nobody used before."""
+    found = _opened(url)
+    yield found
+    found.readers.close()
+    found.store.close()
+
+
+@pytest.fixture(scope="session")
+def _used() -> Iterator[dict[str, Inventory]]:
+    found: dict[str, Inventory] = {}
+    yield found
+    for one in found.values():
+        one.readers.close()
+        one.store.close()
+
+
+@pytest.fixture
+def inventory(
+    dialect: str, _used: dict[str, Inventory], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Inventory:
+    """The same, emptied: for tests that leave the database itself as it is."""
+    if dialect not in _used:
+        made: str = (
+            f"sqlite:///{tmp_path_factory.mktemp('inventory') / 'inventory.db'}"
+            if dialect == "sqlite"
+            else request.getfixturevalue("make_postgres")()
+        )
+        _used[dialect] = _opened(made)
+    found = _used[dialect]
+    wipe(found.store)
+    return found

@@ -70,7 +70,7 @@ ROWS = st.dictionaries(
     st.lists(rows(st.uuids().map(str), st.just(1)), max_size=9, unique_by=lambda one: one.uid),
     max_size=3,
 )
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def ask(inventory: Inventory, asked: ListQuery, scope: Scope = EVERYTHING) -> Found:

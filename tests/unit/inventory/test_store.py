@@ -231,11 +231,11 @@ def test_an_inventory_of_other_declarations_is_dropped(url: str) -> None:
 
 @pytest.mark.parametrize("damage", ["noise", "header", "middle", "short", "empty"])
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-def test_a_damaged_file_is_replaced(inventory: Inventory, damage: str) -> None:
-    inventory.store.apply(1, THING, [row(str(number)) for number in range(500)])
-    inventory.store.close()
-    inventory.readers.close()
-    path = inventory.path
+def test_a_damaged_file_is_replaced(fresh: Inventory, damage: str) -> None:
+    fresh.store.apply(1, THING, [row(str(number)) for number in range(500)])
+    fresh.store.close()
+    fresh.readers.close()
+    path = fresh.path
     size = path.stat().st_size
     with path.open("r+b") as file:
         if damage == "noise":
@@ -249,7 +249,7 @@ def test_a_damaged_file_is_replaced(inventory: Inventory, damage: str) -> None:
             file.truncate(size // 3 + 7)
         else:
             file.truncate(0)
-    store = Store(inventory.store.url, KINDS)
+    store = Store(fresh.store.url, KINDS)
     for _ in range(2):  # damage that opening does not meet is met by the first write
         try:
             store.open()
@@ -267,8 +267,8 @@ def test_a_damaged_file_is_replaced(inventory: Inventory, damage: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-def test_only_its_owner_may_read_the_file(inventory: Inventory) -> None:
-    assert inventory.path.stat().st_mode & 0o077 == 0
+def test_only_its_owner_may_read_the_file(fresh: Inventory) -> None:
+    assert fresh.path.stat().st_mode & 0o077 == 0
 
 
 def test_the_health_of_a_cluster_is_kept_where_nothing_new_is_said(inventory: Inventory) -> None:
@@ -304,12 +304,12 @@ def test_old_changes_are_pruned_and_the_last_one_stays(inventory: Inventory) -> 
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-def test_two_writers_keep_the_feed_in_the_order_of_commits(inventory: Inventory) -> None:
+def test_two_writers_keep_the_feed_in_the_order_of_commits(fresh: Inventory) -> None:
     """A reader that follows the feed sees every change, though two writers draw numbers at the same time."""
     batches, missed = 60, []
-    stores = [inventory.store, Store(inventory.store.url, KINDS)]
+    stores = [fresh.store, Store(fresh.store.url, KINDS)]
     stores[1].open()
-    start = inventory.readers.run_now(lambda db: db.rows("select max(seq) from change"))[0][0]
+    start = fresh.readers.run_now(lambda db: db.rows("select max(seq) from change"))[0][0]
 
     def write(store: Store, cluster: int) -> None:
         for number in range(batches):
@@ -321,7 +321,7 @@ def test_two_writers_keep_the_feed_in_the_order_of_commits(inventory: Inventory)
     seen, at = set(), start
     while any(thread.is_alive() for thread in threads) or not missed:
         done = not any(thread.is_alive() for thread in threads)
-        found = inventory.readers.run_now(
+        found = fresh.readers.run_now(
             lambda db, after=at: db.rows("select seq, cluster, uid from change where seq > ? order by seq", (after,))
         )
         seen.update((cluster, uid) for _, cluster, uid in found if uid)
@@ -334,31 +334,31 @@ def test_two_writers_keep_the_feed_in_the_order_of_commits(inventory: Inventory)
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
-def test_a_writer_whose_connection_was_cut_comes_back(inventory: Inventory) -> None:
-    inventory.store.apply(1, THING, [row("u1")])
-    pid = inventory.store._db.rows("select pg_backend_pid()")[0][0]
-    other = Store(inventory.store.url, KINDS)
+def test_a_writer_whose_connection_was_cut_comes_back(fresh: Inventory) -> None:
+    fresh.store.apply(1, THING, [row("u1")])
+    pid = fresh.store._db.rows("select pg_backend_pid()")[0][0]
+    other = Store(fresh.store.url, KINDS)
     other.open()
     other._db.run("select pg_terminate_backend(?)", (pid,))
     other.close()
     for _ in range(2):
         try:
-            inventory.store.apply(1, THING, [row("u2")])
+            fresh.store.apply(1, THING, [row("u2")])
         except Exception as error:
             assert type(error).__module__.startswith("psycopg")
-    agrees(inventory, Model({(1, uid): row(uid) for uid in ("u1", "u2")}))
+    agrees(fresh, Model({(1, uid): row(uid) for uid in ("u1", "u2")}))
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-def test_a_killed_writer_leaves_an_inventory_that_others_can_read(inventory: Inventory) -> None:
-    inventory.store.apply(1, THING, [row("u1")])
+def test_a_killed_writer_leaves_an_inventory_that_others_can_read(fresh: Inventory) -> None:
+    fresh.store.apply(1, THING, [row("u1")])
     child = os.fork()
     if child == 0:
-        store = Store(inventory.store.url, KINDS)
+        store = Store(fresh.store.url, KINDS)
         store.open()
         store.apply(1, THING, [row("u2")])
         store._db.begin()
         store._db.run("delete from k_things")
         os._exit(9)
     os.waitpid(child, 0)
-    agrees(inventory, Model({(1, uid): row(uid) for uid in ("u1", "u2")}))
+    agrees(fresh, Model({(1, uid): row(uid) for uid in ("u1", "u2")}))
