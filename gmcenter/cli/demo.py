@@ -295,7 +295,7 @@ class Fleet:
         self._write()
         await self._tell(planned.name, 100.0, None, "starting")
         cluster = self._lab.cluster(planned.name)
-        await asyncio.to_thread(_start, cluster)
+        await _start(cluster)
         await _register(planned.name, cluster)
         await asyncio.to_thread(cluster.seed, planned.profile)
         self._states[planned.name] = "ready"
@@ -316,19 +316,30 @@ class Fleet:
                 await asyncio.sleep(0.2)
 
 
-def _start(cluster: LabCluster) -> None:
-    """Start a cluster; one whose store was damaged by a crash begins anew, under the same certificates."""
+async def _start(cluster: LabCluster) -> None:
+    """Start a cluster; one whose store was damaged by a crash begins anew, under the same certificates.
+
+    No thread starts it: a thread could not be cancelled, and would go on after everything has been stopped.
+    """
     from tests.lab import LabError
 
+    cluster.start(wait=False)
     try:
-        cluster.start()
+        await _ready(cluster)
     except LabError as problem:
-        if not (cluster.folder / "etcd").exists():
+        if not await asyncio.to_thread((cluster.folder / "etcd").exists):
             raise
         logger.warning("lab_cluster_begins_anew", name=cluster.name, reason=str(problem)[-300:])
-        cluster.stop()
-        shutil.rmtree(cluster.folder / "etcd")
-        cluster.start()
+        await asyncio.to_thread(cluster.stop)
+        await asyncio.to_thread(shutil.rmtree, cluster.folder / "etcd")
+        cluster.start(wait=False)
+        await _ready(cluster)
+
+
+async def _ready(cluster: LabCluster) -> None:
+    async with asyncio.timeout(LIVE_WITHIN):
+        while not cluster.is_ready():  # noqa: ASYNC110 - it looks at another process
+            await asyncio.sleep(0.1)
 
 
 async def _register(name: str, cluster: LabCluster) -> None:

@@ -79,14 +79,14 @@ def test_a_cut_cluster_is_away_and_comes_back_when_it_is_healed(demo: Started) -
 
 
 def test_down_leaves_nothing_and_the_next_start_has_the_same_users_and_clusters(demo: Started) -> None:
-    endpoints = {name: cluster["clusterEndpoint"] for name, cluster in clusters(demo).items()}
+    before = {name: cluster["id"] for name, cluster in clusters(demo).items()}
     assert gm("down", "--data", str(demo.data)).returncode == 0
     assert processes_of(demo.data) == []
     port = demo.url.rpartition(":")[2]
     again = gm("demo", "--data", str(demo.data), "--port", port, "--wait", "-o", "json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout) == demo.document
-    assert {name: cluster["clusterEndpoint"] for name, cluster in clusters(demo).items()} == endpoints
+    assert {name: cluster["id"] for name, cluster in clusters(demo).items()} == before
 
 
 def test_ctrl_c_while_the_clusters_come_up_stops_everything(tmp_path: Path) -> None:

@@ -105,18 +105,18 @@ class LabCluster:
             os.close(descriptor)
         return self.wait_ready() if wait else self
 
+    def is_ready(self) -> bool:
+        """Whether every server answers. Raises LabError with the log of the one that failed."""
+        now = self.state
+        gone = self._keeper is not None and self._keeper.poll() is not None
+        if now["state"] in ("failed", "stopped", "stopping") or (gone and now["state"] != "ready"):
+            log = (self.folder / "keeper.log").read_text(errors="replace")[-1500:]
+            raise LabError(f"{self.name} did not start: {now.get('error') or log or now}")
+        return bool(now["state"] == "ready")
+
     def wait_ready(self, within: float = START_WITHIN) -> "LabCluster":
-        """Wait until every server answers. Raises LabError with the log of the one that failed."""
-
-        def ready() -> bool:
-            now = self.state
-            gone = self._keeper is not None and self._keeper.poll() is not None
-            if now["state"] in ("failed", "stopped", "stopping") or (gone and now["state"] != "ready"):
-                log = (self.folder / "keeper.log").read_text(errors="replace")[-1500:]
-                raise LabError(f"{self.name} did not start: {now.get('error') or log or now}")
-            return bool(now["state"] == "ready")
-
-        wait_for(ready, f"{self.name} starts", within)
+        """Wait until every server answers. Raises LabError."""
+        wait_for(self.is_ready, f"{self.name} starts", within)
         return self
 
     def stop(self, *, purge: bool = False) -> None:

@@ -83,7 +83,7 @@ class Keeper:
         if not done:
             raise Failed("the lab's binary is not built")
         previous = self.config.get("base")
-        base, self._ports_lock = ports.claim(previous)
+        base, self._ports_lock = ports.claim(str(self.folder), previous)
         block = Ports(base)
         pki = Authority(self.folder / "pki", self.config["name"])
         pki.create()

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import socket
+import zlib
 from typing import IO
 
 from tests.lab.cache import cache_root
@@ -25,16 +26,19 @@ def free(port: int) -> bool:
     return False
 
 
-def claim(preferred: int | None = None) -> tuple[int, IO[str]]:
+def claim(owner: str, preferred: int | None = None) -> tuple[int, IO[str]]:
     """Return the first port of a free block and its lock, which the caller keeps open as long as it uses the block.
 
-    `preferred` is tried first, so that a cluster that comes back keeps its address. The lock vanishes with the
-    process that holds it. Raises NoPorts.
+    `preferred` is tried first, so that a cluster that comes back keeps its address. Each owner begins its search
+    elsewhere, so that it is unlikely that another took the block meanwhile. The lock vanishes with the process that
+    holds it. Raises NoPorts.
     """
     home = cache_root() / "ports"
     home.mkdir(parents=True, exist_ok=True)
     candidates = [preferred] if preferred else []
-    candidates += range(FIRST, LAST, SIZE)
+    blocks = range(FIRST, LAST, SIZE)
+    begin = zlib.crc32(owner.encode()) % len(blocks)
+    candidates += [*blocks[begin:], *blocks[:begin]]
     for base in candidates:
         lock = (home / f"{base}.lock").open("w")
         try:
