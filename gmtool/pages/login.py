@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from gmtool.pages import Page
+from gmtool.scripts import script
 from gmtool.shell import frame  # noqa: F401 - login.jsx imports frame.jsx, which this module puts into the bundle
 
 COPYRIGHT_YEAR = 2026
@@ -13,7 +14,7 @@ COPYRIGHT_YEAR = 2026
 class LoginPage(rx.Component):
     """Brand art on the left, the form on the right."""
 
-    library = rx.asset("login.jsx", shared=True).importable_path
+    library = script(__name__, "login.jsx")
     tag = "LoginPage"
     year: rx.Var[int]
 

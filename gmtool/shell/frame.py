@@ -6,9 +6,11 @@ from typing import Any
 
 import reflex as rx
 
+from gmtool.scripts import script
+
 for _name in ("icons.jsx", "logo.jsx"):
-    rx.asset(_name, shared=True)  # imported by frame.jsx, so they must lie beside it
-_LIBRARY = rx.asset("frame.jsx", shared=True).importable_path
+    script(__name__, _name)  # imported by frame.jsx, so they must lie beside it
+_LIBRARY = script(__name__, "frame.jsx")
 
 
 def _one(value: rx.Var[int]) -> tuple[rx.Var[int]]:

@@ -13,8 +13,10 @@ import reflex as rx
 from reflex_base.utils.imports import ImportVar
 from reflex_base.vars import VarData
 
+from gmtool.scripts import script
+
 LANGUAGES = ("ko", "en")
-_shared = rx.asset("i18n.js", shared=True).importable_path
+_shared = script(__name__, "i18n.js")
 _catalogue = "$/utils/gm_catalogue"
 
 

@@ -6,12 +6,12 @@ scripts import are registered here, because the build copies what is registered 
 
 from __future__ import annotations
 
-import reflex as rx
+from gmtool import scripts
 
 
 def script(name: str) -> str:
     """The build's import path of a script of this folder."""
-    return rx.asset(name, shared=True).importable_path
+    return scripts.script(__name__, name)
 
 
 HELPERS = (

@@ -16,10 +16,11 @@ from pydantic import BaseModel, ValidationError
 from gmcenter.clusters import service
 from gmcenter.clusters.schema import ClusterChange, KubeconfigText, NewCluster, PreflightRequest, SiteInput
 from gmcenter.core.errors import FieldError, GMError, InvalidInput
+from gmtool.scripts import script
 from gmtool.shell import frame  # noqa: F401 - forms.jsx imports frame.jsx, which this module puts into the bundle
 from gmtool.shell.guard import actor, requires
 from gmtool.shell.session import Session
-from gmtool.ui import LUCIDE, script  # noqa: F401 - forms.jsx imports scripts of gmtool.ui
+from gmtool.ui import LUCIDE
 
 Model = TypeVar("Model", bound=BaseModel)
 _serial = itertools.count(1)
@@ -231,7 +232,7 @@ _two_texts = rx.event.passthrough_event_spec(str, str)
 
 
 class _Form(rx.Component):
-    library = rx.asset("forms.jsx", shared=True).importable_path
+    library = script(__name__, "forms.jsx")
     lib_dependencies: list[str] = [LUCIDE]
 
 
