@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, Field
 from sqlalchemy import text
 
 from gmcenter.core import database, metrics
@@ -23,7 +25,14 @@ router = APIRouter(tags=["system"])
 log = get_logger(__name__)
 
 
-@router.get("/livez", operation_id="live", response_model=None)
+class Health(BaseModel):
+    """Whether the process can serve."""
+
+    status: str = Field(description="ok or failed")
+    checks: dict[str, str] = Field(default={}, description="ok or failed, by what was checked")
+
+
+@router.get("/livez", operation_id="live", response_model=Health)
 async def live() -> Response:
     """The process answers."""
     return Response(b'{"status":"ok"}', media_type="application/json")
@@ -50,7 +59,12 @@ async def _holds(name: str) -> bool:
     return True
 
 
-@router.get("/readyz", operation_id="ready", response_model=None)
+@router.get(
+    "/readyz",
+    operation_id="ready",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "A database does not answer; `checks` name it"}},
+)
 async def ready() -> Response:
     """The databases answer; 503 and the name of each that does not. Tells a stranger nothing else."""
     found = dict(zip(CHECKS, await asyncio.gather(*(_holds(name) for name in CHECKS)), strict=True))
@@ -61,7 +75,7 @@ async def ready() -> Response:
     return Response(json_bytes(document), 200 if all(found.values()) else 503, media_type="application/json")
 
 
-@router.get("/metrics", operation_id="metrics", response_model=None)
+@router.get("/metrics", operation_id="metrics", response_class=PlainTextResponse)
 async def exposition(request: Request) -> Response:
     """Metrics of this process for Prometheus: to a scraper on this machine, or to a signed-in Platform Admin.
 
