@@ -92,7 +92,9 @@ def read_state(data: Path) -> dict[str, Any]:
 def sole_owner(data: Path) -> Iterator[None]:
     """Hold the data folder. Raises AlreadyRunning."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data / "run.lock").open("w") as lock:
+    path = data / "run.lock"
+    path.touch(mode=0o600)
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
