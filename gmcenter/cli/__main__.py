@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, bool, str, str]] = {
     "down": ("down", False, "Start", "Stop what `gm up` or `gm demo` started."),
     "user": ("users", True, "Operate", "Add, list, disable and unlock users."),
     "cluster": ("cluster", True, "Operate", "Add, list, check and remove clusters."),
+    "inventory": ("inventory", True, "Operate", "Check the inventory."),
     "audit": ("audit", True, "Operate", "Check the audit."),
     "db": ("db", True, "Operate", "Migrate the system database."),
     "web": ("web", False, "Processes", "Serve pages, socket and REST on one port."),

@@ -20,7 +20,7 @@ from gmcenter.cli.command import USAGE, Output, answer, fail
 
 app = typer.Typer(add_completion=False)
 ROOT = Path(__file__).resolve().parents[2]
-BENCHES = ("inventory", "collector", "live", "startup")
+BENCHES = tuple(sorted(path.stem for path in (ROOT / "tests" / "bench").glob("[a-z]*.py")))
 
 
 @app.command()

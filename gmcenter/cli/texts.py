@@ -35,8 +35,10 @@ class Uses:
     broken: list[str] = field(default_factory=list)
 
     def covers(self, key: str) -> bool:
-        """Whether anything in the code may ask for the key."""
+        """Whether anything in the code may ask for the key; `KEY.one` is what a page says of a single thing."""
         if key in self.certain or key in self.strings:
+            return True
+        if key.endswith(".one") and self.covers(key.removesuffix(".one")):
             return True
         return any(re.fullmatch(pattern, key) for pattern in self.patterns)
 
