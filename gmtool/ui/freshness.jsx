@@ -142,6 +142,7 @@ export function Lamp({ fresh }) {
     );
   }
   if (!fresh?.sources) return <span className="lamp"><i className="sk" style={{ width: 120 }} /></span>;
+  if (!fresh.sources.length) return null; // no cluster that this reader may know of: nothing to say
   const title = t("ui.fresh.answered", { answered: n(fresh.answered ?? 0), needed: n(fresh.needed ?? 0) });
   return (
     <Behind fresh={fresh} className="lamp" title={title}>

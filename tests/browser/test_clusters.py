@@ -61,7 +61,8 @@ async def test_the_menu_of_a_service_admin_has_no_platform_pages(open_page: Open
 
 async def test_a_service_admin_who_types_the_address_of_the_clusters_is_told_the_rule(open_page: Opener) -> None:
     page = await open_page("/platform/clusters", user="service")
-    await expect(page.get_by_text("platform-admin")).to_be_visible()
+    await expect(page.get_by_text("이 페이지를 볼 수 없습니다")).to_be_visible()
+    await expect(page.get_by_role("button", name="등록")).to_have_count(0)
 
 
 async def test_the_side_bar_folds_to_icons_and_stays_so(open_page: Opener) -> None:
@@ -181,13 +182,16 @@ async def test_axe_finds_no_serious_fault_on_the_pages_of_clusters(
     assert await axe_faults(page) == []
 
 
+@pytest.mark.parametrize("lang", ["ko", "en"])
 @pytest.mark.parametrize("width", [1280, 1920])
-async def test_nothing_is_wider_than_the_window(open_page: Opener, width: int) -> None:
-    page = await open_page("/platform/clusters", user="admin", width=width)
+async def test_nothing_is_wider_than_the_window(open_page: Opener, width: int, lang: str) -> None:
+    page = await open_page("/platform/clusters", user="admin", width=width, lang=lang)
     await expect(page.locator(".who")).to_contain_text("admin")
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
     header = await page.locator(".head").evaluate("e => e.scrollWidth - e.clientWidth")
     assert header <= 0
+    controls = await page.locator(".head button").evaluate_all("all => all.map((e) => e.scrollWidth - e.clientWidth)")
+    assert max(controls) <= 0
 
 
 # --- with a real cluster ---------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from gmtool.pages.platform.forms import ClusterActions, ClusterForms, RegisterBu
 from gmtool.shell.guard import actor, requires
 from gmtool.shell.i18n import t
 from gmtool.shell.layout import layout
+from gmtool.shell.session import Session
 from gmtool.ui.detail import detail, split
 from gmtool.ui.table import table
 
@@ -340,7 +341,7 @@ def clusters() -> rx.Component:
             table(
                 "clusters",
                 COLUMNS,
-                RegisterButton.create(),
+                RegisterButton.create(role=Session.role),
                 title=t("clusters.title"),
                 page=Clusters.page,
                 patch=Clusters.patch,

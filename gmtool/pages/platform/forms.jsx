@@ -464,10 +464,11 @@ export function ZoneTabs({ page, path }) {
   );
 }
 
-export function RegisterButton() {
+export function RegisterButton({ role }) {
   const t = useT();
   const navigate = useNavigate();
   const location = useLocation();
+  if (role !== "PA") return null;
   const go = () => {
     const zone = new URLSearchParams(location.search).get("zone");
     navigate(zone ? `${REGISTER}?zone=${zone}` : REGISTER);
@@ -483,21 +484,23 @@ export function RegisterButton() {
 // --- registration ------------------------------------------------------------------------------------------------
 
 const HELP = {
-  connection: [["register.help.export", "kubectl config view --raw --minify --flatten"], ["register.help.exec", "./gm cluster add --context NAME"]],
+  connection: [["register.help.export", "kubectl config view --raw --minify --flatten"], ["register.help.exec", "./gm cluster add --context NAME --url ORIGIN"]],
   check: [["register.help.check", ""]],
 };
 
 /** What a reader may need beside a step: commands to copy, what is going to happen. */
 function Help({ step }) {
   const t = useT();
+  const ready = useReady();
   if (!HELP[step]) return null;
+  const origin = ready ? window.location.origin : "";
   return (
     <aside className="gm-help" aria-label={t("register.help.title")}>
       <h3>{t("register.help.title")}</h3>
       {HELP[step].map(([key, command]) => (
         <div key={key}>
           <p>{t(key)}</p>
-          {command ? <div className="code">{command}</div> : null}
+          {command ? <div className="code">{command.replace("ORIGIN", origin)}</div> : null}
         </div>
       ))}
     </aside>

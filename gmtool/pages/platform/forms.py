@@ -245,9 +245,10 @@ class ZoneTabs(_Form):
 
 
 class RegisterButton(_Form):
-    """Leads to the registration."""
+    """Leads to the registration, for those whose role may register."""
 
     tag = "RegisterButton"
+    role: rx.Var[str]
 
 
 class ClusterActions(_Form):
