@@ -21,11 +21,10 @@ from typing import Any, Final, Literal
 
 import aiohttp
 import orjson
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from gmcenter.core import clock
 from gmcenter.core.address import AddressRefused, Lookup, UnknownHost, resolve
+from gmcenter.kube import handshake
 from gmcenter.kube.target import Target, tls_context
 
 Stage = Literal["dns", "tcp", "tls", "authentication", "permissions", "version", "latency", "clock"]
@@ -46,11 +45,6 @@ EXPIRY_WARNING_DAYS: Final = 30
 LATENCY_SAMPLES: Final = 5
 BODY_BYTES: Final = 262_144
 REVIEWS_AT_ONCE: Final = 8
-
-# What OpenSSL's X509_verify_cert answers (x509_vfy.h).
-_EXPIRED, _NOT_YET = 10, 9
-_UNTRUSTED: Final = frozenset((2, 18, 19, 20, 21))
-_MISMATCH: Final = frozenset((62, 64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +184,10 @@ class _Check:
             "clock": self.clock,
         }
 
+    @property
+    def _server(self) -> tuple[str, int]:
+        return self._address, self._endpoint.port
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
@@ -232,9 +230,11 @@ class _Check:
         try:
             await writer.start_tls(context, server_hostname=server_name)
         except ssl.SSLCertVerificationError as error:
-            raise await self._certificate_problem(error.verify_code) from None
+            reason, facts = await handshake.certificate_problem(self._server, error.verify_code, self._target)
+            raise _Stop(reason, **facts) from None
         except (ssl.SSLError, OSError, EOFError) as error:
-            raise await self._not_tls(error) from None
+            reason, facts = await handshake.not_tls(self._server, error)
+            raise _Stop(reason, **facts) from None
         else:
             wrapped = writer.get_extra_info("ssl_object")
             ends = ssl.cert_time_to_seconds((wrapped.getpeercert() or {}).get("notAfter", "Jan  1 00:00:00 2100 GMT"))
@@ -258,73 +258,6 @@ class _Check:
         if self._target.token:
             headers["Authorization"] = f"Bearer {self._target.token}"
         return aiohttp.ClientSession(connector=connector, headers=headers, trust_env=False)
-
-    async def _certificate_problem(self, code: int) -> _Stop:
-        """Word a certificate that does not verify, with what it says of itself."""
-        facts = await self._shown_certificate()
-        if code == _EXPIRED:
-            return _Stop("certificate_expired", **facts)
-        if code == _NOT_YET:
-            return _Stop("certificate_not_yet_valid", **facts)
-        if code in _MISMATCH:
-            return _Stop("name_mismatch", expected=self._target.server_name, **facts)
-        if code in _UNTRUSTED:
-            return _Stop("unknown_authority" if self._target.ca_pem else "no_authority", **facts)
-        return _Stop("certificate_refused", openssl=code, **facts)
-
-    async def _shown_certificate(self) -> dict[str, Any]:
-        """Subject, names, issuer and end of the certificate that the server shows; read without trusting it, nothing
-        is sent.
-        """
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # allowed: read to be explained
-        writer = None
-        try:
-            _, writer = await asyncio.open_connection(self._address, self._endpoint.port)
-            await asyncio.wait_for(writer.start_tls(context, server_hostname=self._target.server_name), 2.0)
-            shown = x509.load_der_x509_certificate(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
-        except (OSError, ValueError, TimeoutError, TypeError):
-            return {"issuer": "?", "subject": "?", "names": "?", "notAfter": "?"}
-        finally:
-            if writer is not None:
-                writer.transport.abort()
-        return {
-            "subject": _common_name(shown.subject),
-            "issuer": _common_name(shown.issuer),
-            "names": ", ".join(_alternative_names(shown)[:12]) or "–",
-            "notAfter": clock.rfc3339(shown.not_valid_after_utc),
-        }
-
-    async def _not_tls(self, error: Exception) -> _Stop:
-        """Tell a plain HTTP server and other services from a TLS handshake that went wrong."""
-        port = self._endpoint.port
-        greeting = await self._plain_greeting()
-        if greeting.startswith(b"HTTP/"):
-            return _Stop("plain_http", port=port)
-        if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in str(error):
-            return _Stop("client_certificate_required")
-        if greeting:
-            return _Stop("not_tls", port=port)
-        if isinstance(error, ssl.SSLError) and error.reason not in (
-            "WRONG_VERSION_NUMBER",
-            "RECORD_LAYER_FAILURE",
-            None,
-        ):
-            return _Stop("tls_failed", openssl=str(error.reason))
-        return _Stop("tls_closed", port=port)
-
-    async def _plain_greeting(self) -> bytes:
-        """What the port says to a plain HTTP request (no credential in it), or by itself."""
-        writer = None
-        try:
-            reader, writer = await asyncio.open_connection(self._address, self._endpoint.port)
-            writer.write(b"HEAD / HTTP/1.0\r\nHost: preflight\r\n\r\n")
-            return await asyncio.wait_for(reader.read(64), 1.5)
-        except (OSError, TimeoutError):
-            return b""
-        finally:
-            if writer is not None:
-                writer.transport.abort()
 
     async def _call(self, path: str, document: dict[str, Any] | None = None) -> _Answer:
         assert self._session is not None
@@ -460,16 +393,3 @@ class _Check:
         if abs(skew) > SKEW_SECONDS:
             return "warn", "clock_ahead" if skew > 0 else "clock_behind", params
         return "ok", "clock_ok", params
-
-
-def _common_name(name: x509.Name) -> str:
-    found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(found[0].value)[:100] if found else name.rfc4514_string()[:100] or "?"
-
-
-def _alternative_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return []
-    return [str(name.value)[:100] for name in names if isinstance(name, x509.DNSName | x509.IPAddress)]
