@@ -118,9 +118,8 @@ def test_what_happened_while_a_cluster_was_away_is_there_after_it_once(fleet: Fl
     assert set(after) == {"changes", "again", "new"}
     assert after["again"]["uid"] != first["uid"]
     assert not any(row["away"] for row in after.values())
-    assert [
-        row["name"] for row in fleet.rows("services", cluster="one", namespace=within, labelSelector="seen=later")
-    ] == ["changes"]
+    relabelled = fleet.rows("services", cluster="one", namespace=within, labelSelector="seen=later")
+    assert [row["name"] for row in relabelled] == ["changes"]
     wait_for(lambda: set(named(fleet, within, "deployments")) == {"stays", "fresh"}, "the deployments", 20)
     fleet.wait_equal("one")
     client.delete("Namespace", within)
