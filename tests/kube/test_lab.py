@@ -185,3 +185,13 @@ def test_a_server_that_dies_is_told_with_its_last_words(make_cluster: Callable[.
     assert not leftovers(cluster)
     with pytest.raises(LabError):
         cluster.cut()
+
+
+def test_a_cluster_with_metrics_answers_kubectl_top(make_cluster: Callable[..., LabCluster]) -> None:
+    cluster = make_cluster("measured", profile="small", metrics=True)
+
+    def measured() -> bool:
+        nodes = cluster.kubectl("top", "nodes", check=False)
+        return "measured-worker-1" in nodes and "nginx" in cluster.kubectl("top", "pods", "-n", "demo", check=False)
+
+    wait_for(measured, "metrics-server has scraped twice", 90, every=1)

@@ -43,6 +43,8 @@ STAGES = (
     "volume/fast/pvc-provision.yaml",
     "volume/fast/pvc-delete.yaml",
 )
+# What kwok needs to answer a metrics-server: copied too, but no reason to compile again.
+METRICS = ("metrics/resource/metrics-resource.yaml", "metrics/usage/usage-from-annotation.yaml")
 # Share of the whole time: fetching modules, then compiling; linking is the rest.
 FETCHED, COMPILED = 6.0, 94.0
 
@@ -63,10 +65,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A finished build: the binary and the stage files that kwok plays."""
+    """A finished build: the binary, the stages that kwok plays, and its answers to a metrics-server."""
 
     binary: Path
     stages: tuple[Path, ...]
+    metrics: tuple[Path, ...]
 
 
 def key() -> str:
@@ -85,9 +88,14 @@ def folder() -> Path:
 def find() -> Build | None:
     """Return the build of the present content when the cache holds it whole."""
     home = folder()
-    if not (home / "complete").exists():
+    stages, metrics = (tuple(home / "stages" / _flat(name) for name in names) for names in (STAGES, METRICS))
+    if not (home / "complete").exists() or not all(path.exists() for path in (*stages, *metrics)):
         return None
-    return Build(home / "kubelab", tuple(home / "stages" / name.replace("/", "-") for name in STAGES))
+    return Build(home / "kubelab", stages, metrics)
+
+
+def _flat(name: str) -> str:
+    return name.replace("/", "-")
 
 
 def progress() -> Progress:
@@ -168,11 +176,15 @@ def _build(home: Path, report: Callable[[Progress], None]) -> None:
         report(step)
 
     tell(Progress("fetching", 0.0))
-    packages = set(_run(tool, "list", "-deps", "-f", "{{.ImportPath}}", ".").split())
     kwok = Path(_run(tool, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok").strip())
     (home / "stages").mkdir(exist_ok=True)
     for name in STAGES:
-        shutil.copyfile(kwok / "kustomize" / "stage" / name, home / "stages" / name.replace("/", "-"))
+        shutil.copyfile(kwok / "kustomize" / "stage" / name, home / "stages" / _flat(name))
+    for name in METRICS:
+        shutil.copyfile(kwok / "kustomize" / name, home / "stages" / _flat(name))
+    if (home / "complete").exists():
+        return
+    packages = set(_run(tool, "list", "-deps", "-f", "{{.ImportPath}}", ".").split())
     tell(Progress("compiling", FETCHED))
     _compile(tool, home / "kubelab.new", packages, tell)
     (home / "kubelab.new").replace(home / "kubelab")

@@ -142,7 +142,7 @@ class Plan:
         return [
             "kwok",
             f"--kubeconfig={self._pki('kwok.kubeconfig')}",
-            *(f"--config={path}" for path in (*self.build.stages, *own)),
+            *(f"--config={path}" for path in (*self.build.stages, *own, *(self.build.metrics if self.metrics else ()))),
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
             "--node-ip=127.0.0.1",
             f"--node-port={self.ports.kwok}",

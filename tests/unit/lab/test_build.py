@@ -42,8 +42,8 @@ def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tools.mkdir()
     (tools / "go").write_text(FAKE_GO)
     (tools / "go").chmod(0o755)
-    for name in build.STAGES:
-        stage = tmp_path / "kwok" / "kustomize" / "stage" / name
+    for name in (*(f"stage/{name}" for name in build.STAGES), *build.METRICS):
+        stage = tmp_path / "kwok" / "kustomize" / name
         stage.parent.mkdir(parents=True, exist_ok=True)
         stage.write_text("kind: Stage\n")
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
@@ -68,6 +68,15 @@ def test_a_build_is_kept_with_its_stages_and_found_again(fake_go: Path) -> None:
     compiling = [step for step in steps if step.state == "compiling" and step.detail]
     assert compiling
     assert any(step.eta_seconds for step in compiling)
+
+
+def test_a_missing_stage_is_copied_again_without_a_compile(fake_go: Path) -> None:
+    done = build.ensure()
+    done.stages[0].unlink()
+    assert build.find() is None
+    assert build.ensure() == done
+    assert done.stages[0].exists()
+    assert fake_go.read_text().split() == ["once"]
 
 
 def test_two_callers_compile_once_and_both_hear_of_the_progress(fake_go: Path) -> None:
