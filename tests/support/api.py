@@ -90,12 +90,9 @@ class Installation:
 def configured(folder: Path, template: Path, **options: Any) -> Iterator[Settings]:
     """Settings, key and a migrated system database in a folder."""
     (folder / "system.db").write_bytes(template.read_bytes())
-    chosen = Settings(
-        data=folder,
-        login_rate="100000/minute",
-        probe_seconds=100_000.0,  # what the tests write as live stays so
-        **{"allow_loopback": True, **options},
-    )
+    # What the tests write as live stays so, unless a real collector writes it.
+    usual = {"allow_loopback": True, "login_rate": "100000/minute", "probe_seconds": 100_000.0}
+    chosen = Settings(data=folder, **{**usual, **options})
     configure(chosen)
     vault.forget_keys()
     vault.ensure_key(chosen, fresh=True)
