@@ -55,6 +55,7 @@ async def _serve(stop: asyncio.Event) -> None:
     from granian.constants import Interfaces
     from granian.server.embed import Server
 
+    from gmcenter.core.log import get_logger
     from gmcenter.core.settings import settings
 
     application = importlib.import_module("gmtool.asgi").application
@@ -66,6 +67,7 @@ async def _serve(stop: asyncio.Event) -> None:
         backlog=1024,
         log_enabled=False,
     )
+    get_logger(__name__).info("serving", host=settings().host, port=settings().port)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
