@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.support.redis",
     "tests.support.console",
     "tests.support.fleet",
+    "tests.support.tabs",
 ]

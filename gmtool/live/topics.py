@@ -93,6 +93,8 @@ class ListTopic:
             "prev": found.previous,
             "sort": self.query.sort or kind.default_sort,
             "limit": self.query.limit,
+            "at": self.query.cursor,
+            **({"nothing": True} if self.scope.is_empty else {}),
         }
         if isinstance(before, PageFrame):
             update = before.follow(found.rows, facts)

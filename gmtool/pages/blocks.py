@@ -391,7 +391,7 @@ def _pairs(title: str, found: Found) -> Block:
             item["href"] = href
         items.append(item)
     if message := found.row.get("message"):
-        items.insert(0, _item("kind.events.message", [message], "tags"))
+        items.insert(0, _item("kind.events.message", message, "prose"))
     return {"t": "pairs", "title": title, "items": items}
 
 

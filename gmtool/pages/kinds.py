@@ -145,7 +145,9 @@ class KindPage(rx.State):
 
     def _refused(self, problem: dict[str, Any]) -> None:
         look_away(self, "list", "detail", "fresh")
-        self.page, self.patch, self.detail, self.problem = {}, {}, {}, problem
+        self.problem = problem
+        if problem["status"] != 400:  # else the rows of the question before stay, dimmed
+            self.page, self.patch, self.detail = {}, {}, {}
 
 
 def kind_page(kind: Kind) -> Callable[[], rx.Component]:

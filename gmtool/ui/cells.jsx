@@ -56,7 +56,7 @@ function Value({ column, value, row, asOf }) {
       return <span className={want !== undefined && have !== want && !row._away ? "twarn" : undefined}>{String(value)}</span>;
     }
     default:
-      return <Cut text={value} />;
+      return /\s/.test(value) ? <span title={value}>{value}</span> : <Cut text={value} />; // sentences are cut at their end
   }
 }
 

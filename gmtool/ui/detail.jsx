@@ -91,8 +91,10 @@ function Pairs({ items, row }) {
       {items.map((item) => (
         <div key={item.label} style={{ display: "contents" }}>
           <dt>{has(item.label) ? t(item.label) : item.label}</dt>
-          <dd className={Array.isArray(item.value) ? "whole" : undefined}>
-            {item.type === "time" && item.value ? (
+          <dd className={Array.isArray(item.value) || item.type === "prose" ? "whole" : undefined}>
+            {item.type === "prose" ? (
+              item.value
+            ) : item.type === "time" && item.value ? (
               <>
                 <When at={item.value} /> <Age at={item.value} past className="q" />
               </>
@@ -174,7 +176,7 @@ function EventWhole({ event }) {
         <Age at={event.at} past className="micro q nw" />
       </summary>
       <Pairs row={{}} items={[
-        { label: "kind.events.message", value: [event.message] , type: "tags" },
+        { label: "kind.events.message", value: event.message, type: "prose" },
         { label: "kind.events.type", value: event.type },
         { label: "kind.events.object", value: event.object },
         { label: "kind.events.source", value: event.source },

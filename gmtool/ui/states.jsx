@@ -16,11 +16,18 @@ function Centre({ icon, tone = "", title, children }) {
 }
 
 /** Answered, and there is nothing. It says how many clusters answered, because "nothing" is only true of those. */
-export function Empty({ title, fresh, filtered, onClear, hint, action }) {
+export function Empty({ title, fresh, filtered, nothing, onClear, hint, action }) {
   const { t, n } = useWords();
   const needed = fresh?.needed ?? 0;
   const answered = fresh?.answered ?? 0;
   const silent = clustersOf(fresh).filter((one) => one.state !== "live");
+  if (nothing) {
+    return (
+      <Centre icon="lock" tone="warn" title={t("ui.empty.nothing")}>
+        <p className="q">{t("ui.empty.nothing_hint")}</p>
+      </Centre>
+    );
+  }
   if (fresh && needed === 0) {
     return (
       <Centre icon="server" title={t("ui.empty.no_clusters")}>
@@ -100,7 +107,8 @@ export function Failed({ problem, onRetry }) {
   const { code, params } = problem ?? {};
   const denied = code === "forbidden" || code === "unauthenticated";
   const away = code === "cluster_unreachable";
-  const own = (part) => (has(`error.${code}${part}`) ? t(`error.${code}${part}`, params) : null);
+  const filled = { ...params, reason: reasonOf(params, t, has) };
+  const own = (part) => (has(`error.${code}${part}`) ? t(`error.${code}${part}`, filled) : null);
   const title = denied ? t("ui.problem.denied") : (own("") ?? t("ui.problem.failed"));
   const detail = own(".detail");
   const rule = params?.rule;
@@ -126,6 +134,27 @@ export function Failed({ problem, onRetry }) {
       )}
     </Centre>
   );
+}
+
+/** A filter or sort that the server could not understand, in one line above the rows of the question before. */
+export function Misread({ problem, onClear }) {
+  const { t, has } = useWords();
+  const { code, params } = problem;
+  const words = ["detail", "hint"].map((part) => `error.${code}.${part}`).filter(has).map((key) => t(key, { ...params, reason: reasonOf(params, t, has) }));
+  return (
+    <div className="note warn gm-misread" role="alert">
+      <Icon name="triangle-alert" size="s" />
+      <div>{words.join(" ") || t(`error.${code}`, params)}</div>
+      <span className="sp" />
+      <button type="button" className="btn sm" onClick={onClear}>{t("ui.table.filters_clear")}</button>
+    </div>
+  );
+}
+
+/** The words of a reason that the server named by its key. */
+function reasonOf(params, t, has) {
+  const key = `reason.${params?.reason}`;
+  return has(key) ? t(key, params) : params?.reason;
 }
 
 function Fact({ name, value, look }) {

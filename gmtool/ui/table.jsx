@@ -2,7 +2,7 @@
 //
 // In "url" mode the question (filters, sort, page) stands in the address and the server answers it; in "local" mode all
 // rows are here and are filtered and sorted in the browser, for lists that are short by nature.
-import { memo, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import "./list.css";
 import { CopyButton, isTyping, syncClock, useDismiss, useLate, useOffline, useRemembered, useWords, copyText, download, Age } from "./base.jsx";
 import { Cell, isRight } from "./cells.jsx";
@@ -11,10 +11,11 @@ import { Icon } from "./icons.jsx";
 import { altered, FIRST_PAGE, filtersOf, refOf, useQuery } from "./query.js";
 import { arrange, assemble } from "./rows.js";
 import { AsOf, sourceAges } from "./freshness.jsx";
-import { Empty, Failed, Nobody, Skeleton } from "./states.jsx";
+import { Empty, Failed, Misread, Nobody, Skeleton } from "./states.jsx";
 import { fit } from "./widths.js";
 
 const SIZES = [20, 50, 100, 200, 500];
+const HINTS = { int: "number", float: "number", bytes: "number", ratio: "text", time: "time", bool: "bool" };
 const LEAST_WIDTH = 56;
 const PICK = 38;
 
@@ -211,7 +212,7 @@ function Edge({ column, size, label }) {
 
 // --- fields that ask again a moment after the last key -------------------------------------------------------------
 
-function Field({ value, onValue, label, className, icon, hint, inputRef, list }) {
+function Field({ value, onValue, label, className, icon, hint, help, inputRef }) {
   const [typed, setTyped] = useState(value);
   const wait = useRef(null);
   const pending = useRef(false);
@@ -244,7 +245,7 @@ function Field({ value, onValue, label, className, icon, hint, inputRef, list })
   return (
     <span className={`${className}${value ? " set" : ""}`}>
       {icon && !typed ? <Icon name={icon} size={icon === "search" ? "s" : "xs"} /> : null}
-      <input ref={inputRef} type="text" value={typed} onChange={type} onKeyDown={key} aria-label={label} placeholder={hint} title={label} spellCheck={false} autoComplete="off" list={list} />
+      <input ref={inputRef} type="text" value={typed} onChange={type} onKeyDown={key} aria-label={label} placeholder={hint} title={help ? `${label}\n${help}` : label} spellCheck={false} autoComplete="off" />
     </span>
   );
 }
@@ -277,7 +278,6 @@ export function DataTable({
   const [query, change] = useQuery();
   const offline = useOffline();
   const search = useRef(null);
-  const listId = useId();
 
   // What is asked
   const q = query.get("q") ?? "";
@@ -417,8 +417,15 @@ export function DataTable({
   const answered = fresh?.answered ?? 0;
   const needed = fresh?.needed ?? 0;
   const syncing = (fresh?.sources ?? []).some((one) => one.state === "syncing" || one.state === "building");
+  // A question that cannot be understood leaves the rows of the one before, dimmed, and says what is wrong with it.
+  const misread = problem?.code && problem.status === 400 && rows?.length ? problem : null;
+  const lostPlace = problem?.params?.field === "cursor"; // an old link: its place in the list is no more
+  useEffect(() => {
+    if (lostPlace) ask({});
+  }, [lostPlace, ask]);
+  const badField = misread?.params?.field?.replace(/^f\./, "");
   let body = "rows";
-  if (problem?.code) body = "problem";
+  if (problem?.code && !misread) body = "problem";
   else if (waiting) body = late ? "skeleton" : "nothing";
   else if (!rows.length) {
     if (!local && needed > 0 && answered === 0) body = syncing ? "skeleton" : "nobody";
@@ -428,7 +435,10 @@ export function DataTable({
 
   const count = local ? rows?.length : answer?.count;
   const exact = local || answer?.exact !== false;
-  const from = local ? 0 : answer?.from ?? 0;
+  // The address is ahead of the rows for a moment: the range is that of the rows which are shown.
+  const place = useRef(0);
+  if (answer && (answer.at ?? null) === query.get("cursor")) place.current = Number(query.get("from")) || 0;
+  const from = local ? 0 : place.current;
   const heading = (column) => t(column.label);
   const exportName = `${id}-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}`;
   const [busy, setBusy] = useState("");
@@ -493,7 +503,8 @@ export function DataTable({
 
       <div className="gm-grid">
         <div className="gm-scroll" ref={frame} data-picked={picked.size > 0 || undefined} tabIndex={body === "rows" ? undefined : 0}>
-          <table role="grid" aria-label={title} aria-rowcount={exact && count !== undefined ? count + 2 : -1} aria-multiselectable={selectable || undefined} style={{ width: total }}>
+          {misread ? <Misread problem={misread} onClear={clear} /> : null}
+          <table role="grid" data-dim={misread ? "" : undefined} aria-label={title} aria-rowcount={exact && count !== undefined ? count + 2 : -1} aria-multiselectable={selectable || undefined} style={{ width: total }}>
             <colgroup>
               {selectable ? <col style={{ width: PICK }} /> : null}
               {shown.map((column, index) => <col key={column.key} style={{ width: widths[index] }} />)}
@@ -529,7 +540,7 @@ export function DataTable({
                 {shown.map((column) => (
                   <td key={column.key}>
                     {column.filterable ? (
-                      <Field className="ff" icon="list-filter" value={filters[column.key] ?? ""} onValue={(value) => ask({ [`f.${column.key}`]: value })} label={t("ui.table.filter", { column: heading(column) })} />
+                      <Field className={`ff${badField === column.key ? " bad" : ""}`} icon="list-filter" value={filters[column.key] ?? ""} onValue={(value) => ask({ [`f.${column.key}`]: value })} label={t("ui.table.filter", { column: heading(column) })} help={local ? "" : t(`ui.table.hint.${HINTS[column.type] ?? "text"}`)} />
                     ) : null}
                   </td>
                 ))}
@@ -562,7 +573,7 @@ export function DataTable({
           {body === "problem" ? <Failed problem={problem} onRetry={onRetry ?? (() => window.location.reload())} /> : null}
           {body === "nobody" ? <Nobody fresh={fresh} title={title} /> : null}
           {body === "empty" ? (
-            <Empty title={title} fresh={local ? null : fresh} filtered={filtered} onClear={clear} hint={emptyHint} action={emptyAction} />
+            <Empty title={title} fresh={local ? null : fresh} nothing={answer?.nothing} filtered={filtered} onClear={clear} hint={emptyHint} action={emptyAction} />
           ) : null}
         </div>
 
@@ -612,10 +623,10 @@ export function DataTable({
                   {[...new Set([...SIZES, limit])].sort((a, b) => a - b).map((one) => <option key={one} value={one}>{one}</option>)}
                 </select>
               </label>
-              <button type="button" className="btn sm" disabled={!answer?.prev && !from} onClick={() => change({ cursor: answer?.prev ?? null, from: answer?.prev ? Math.max(0, from - limit) || null : null })}>
+              <button type="button" className="btn sm" disabled={!answer?.prev && !from} onClick={() => change({ cursor: answer?.prev ?? null, from: answer?.prev ? Math.max(0, from - limit) || null : null }, { push: true })}>
                 <Icon name="chevron-left" size="s" />{t("ui.table.previous")}
               </button>
-              <button type="button" className="btn sm" disabled={!answer?.next} onClick={() => change({ cursor: answer.next, from: from + rows.length })}>
+              <button type="button" className="btn sm" disabled={!answer?.next} onClick={() => change({ cursor: answer.next, from: from + rows.length }, { push: true })}>
                 {t("ui.table.next")}<Icon name="chevron-right" size="s" />
               </button>
             </>

@@ -8,17 +8,19 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import pytest
 import websockets
 
 from gmcenter.inventory.store import Row, Store
 from gmcenter.kube.kinds import KINDS
+from tests.support.console import Console, running
 
 BOOT = "reflex___state____state.hydrate_and_load"
 PAGE_STATE = "kind_page"
@@ -187,8 +189,8 @@ class Fleet:
             for number, name in enumerate(self.names, start=1):
                 db.execute(
                     "insert into cluster (id, name, cluster_type, cloud_type, endpoint, tls_server_name, ca_pem, "
-                    "credential_kind, generation, created_by, created_at, updated_at) "
-                    "values (?, ?, 'edge', '', 'https://192.0.2.1:6443', '', '', 'token', 1, 'admin', ?, ?)",
+                    "credential_id, credential_kind, generation, created_by, created_at, updated_at) "
+                    "values (?, ?, 'edge', '', 'https://192.0.2.1:6443', '', '', 1, 'token', 1, 'admin', ?, ?)",
                     (number, name, now, now),
                 )
             db.execute("insert into fleet_version values (1, 1) on conflict (id) do update set value = value + 1")
@@ -235,3 +237,34 @@ class Fleet:
         self._stop.set()
         self._thread.join(5)
         self.store.close()
+
+
+@dataclass
+class Shown:
+    """A console with a fleet behind it, and the pods in it."""
+
+    console: Console
+    fleet: Fleet
+    pods: dict[str, list[Pod]]
+
+
+STATUSES = (("Running", "good"), ("Pending", "warn"), ("CrashLoopBackOff", "bad"), ("Completed", "good"))
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """A console that shows 360 pods of three clusters. Tests put back what they change."""
+    with running(tmp_path_factory.mktemp("shown")) as console:
+        console.gm("db", "upgrade")
+        fleet = Fleet(console.data)
+        pods = {}
+        for name in fleet.names:
+            pods[name] = [Pod(number, ("shop", "farm")[number % 2]) for number in range(120)]
+            for pod in pods[name]:
+                pod.status, pod.state = STATUSES[(pod.number % 16) // 5]
+            fleet.put(name, *pods[name])
+        try:
+            console.start("web")
+            yield Shown(console, fleet, pods)
+        finally:
+            fleet.close()
