@@ -56,6 +56,11 @@ def _container_status(entry: dict[str, Any], *, init: bool) -> dict[str, Any]:
     return {**kept, "init": init}
 
 
+def nothing(_body: Body) -> dict[str, Any]:
+    """For a kind whose row tells all."""
+    return {}
+
+
 def pod(body: Body) -> dict[str, Any]:
     """A pod's addresses, owners, containers, conditions and the state of each container."""
     labels, annotations = _metadata(body)

@@ -71,8 +71,8 @@ class Kind:
     """One kind of Kubernetes object.
 
     `columns` are its own columns, in the order in which projected values stand; `layout` names what a list shows at
-    first, in order, common columns included. `detail` tells what
-    a body has beyond the row. `icon` is lucide's name, `menu` the list page's path.
+    first, in order, common columns included. `detail` tells what a body has beyond the row. `icon` is lucide's name,
+    `menu` the list page's path.
     """
 
     plural: str
@@ -84,7 +84,7 @@ class Kind:
     tabs: tuple[str, ...]
     menu: str
     icon: str
-    detail: Detail
+    detail: Detail = details.nothing
     group: str = ""
     version: str = "v1"
     namespaced: bool = True
