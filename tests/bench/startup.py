@@ -34,7 +34,13 @@ def bench() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="gm-bench-") as folder:
         data = Path(folder)
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GM_DATA": str(data / "alone"), "GM_LOG_LEVEL": "warning"}
-        subprocess.run([sys.executable, "-m", "gmcenter.cli", "db", "upgrade"], env=environment, cwd=ROOT, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "gmcenter.cli", "db", "upgrade"],
+            env=environment,
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         baseline = _median(lambda: _import("kubernetes"))
         web = _median(lambda: _web(environment))
         collect = _median(lambda: _collect(environment, data / "alone" / "inventory.db"))
