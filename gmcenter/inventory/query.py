@@ -9,7 +9,6 @@ much more than 10,000 rows, save the search through texts, which reads them all 
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,12 +22,11 @@ from gmcenter.identity.scope import Scope
 from gmcenter.inventory import filters
 from gmcenter.inventory.driver import Connection, array, member
 from gmcenter.inventory.filters import COUNT_LIMIT, Condition, Lead
+from gmcenter.inventory.objects import fetch_rows, is_storable
 from gmcenter.inventory.order import Order, Place, make_order, parse_sort
 from gmcenter.inventory.schema import KindTable, Schema
 from gmcenter.inventory.scopes import Limits, limits
 from gmcenter.inventory.selectors import parse_fields, parse_labels
-from gmcenter.kube import relations
-from gmcenter.kube.kinds import ColumnType
 
 LARGEST_PAGE = 500
 LONGEST_NAME = 253
@@ -119,7 +117,7 @@ def find_page(db: Connection, schema: Schema, scope: Scope, query: ListQuery) ->
     selection = Selection(db, table, bounds, conditions)
     count, ids = selection.count()
     if ids is not None:
-        places = _sort_few(db, table, order, ids, place, backward, query.limit + 1)
+        places = sort_few(db, table, order, ids, place, backward, query.limit + 1)
     else:
         places = _walk(db, order, selection, place, backward, query.limit + 1)
     more = len(places) > query.limit
@@ -152,11 +150,6 @@ def refuse_unstorable(query: ListQuery) -> None:
     for name, texts in named.items():
         if any(text and not is_storable(text) for text in texts):
             raise InvalidField(field=name, reason="control_characters")
-
-
-def is_storable(text: str) -> bool:
-    """Whether a text has neither a NUL nor half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 # --- what a query lets through ---
@@ -311,7 +304,7 @@ def _walk(
     return found
 
 
-def _sort_few(
+def sort_few(
     db: Connection, table: KindTable, order: Order, ids: list[int], place: Place | None, backward: bool, limit: int
 ) -> list[Place]:
     """The next places among a few rows, sorted."""
@@ -335,35 +328,6 @@ def _sort_few(
         f"order by {', '.join(ordered)} limit {limit}"
     )
     return [Place(row[0], order.keys_of(row[0], row[1:])) for row in db.rows(statement, values)]
-
-
-def fetch_rows(db: Connection, table: KindTable, ids: Sequence[int]) -> list[dict[str, Any]]:
-    """Whole rows, in the order of their ids' list, by column key."""
-    if not ids:
-        return []
-    fields = list(table.fields.values())
-    values = ", ".join(found.value for found in fields)
-    statement = (
-        f"select k.id, k.cluster, k.ns_id, k.uid, k.state, {values} from {table.name} k "
-        f"join cluster c on c.id = k.cluster left join namespace n on n.id = k.ns_id "
-        f"where {member(db.dialect, 'k.id', 'bigint')}"
-    )
-    found = {row[0]: row for row in db.rows(statement, (array(db.dialect, ids),))}
-    tags = [at for at, known in enumerate(fields) if known.type is ColumnType.TAGS]
-    flags = [at for at, known in enumerate(fields) if known.type is ColumnType.BOOL]
-    keys = [known.key for known in fields]
-    return [_as_dict(found[row_id], keys, tags, flags) for row_id in ids if row_id in found]
-
-
-def _as_dict(row: tuple[Any, ...], keys: list[str], tags: list[int], flags: list[int]) -> dict[str, Any]:
-    values = list(row[5:])
-    for at in tags:
-        values[at] = orjson.loads(values[at]) if values[at] else []
-    for at in flags:
-        values[at] = None if values[at] is None else bool(values[at])
-    made = dict(zip(keys, values, strict=True))
-    made.update(_id=row[0], _cluster_id=row[1], _ns=row[2], uid=row[3], _state=row[4])
-    return made
 
 
 def _read_cursor(db: Connection, table: KindTable, query: ListQuery, order: Order) -> tuple[Place | None, bool]:
@@ -394,63 +358,3 @@ def _place_of(db: Connection, table: KindTable, order: Order, row_id: int) -> Pl
     if not found:
         raise InvalidField(field="cursor", reason="cursor_gone")
     return Place(found[0][0], order.keys_of(found[0][0], found[0][1:]))
-
-
-# --- single rows ---
-
-
-def find_candidates(
-    db: Connection, table: KindTable, scope: Scope, name: str, cluster: str | None, namespace: str | None, most: int
-) -> list[tuple[int, str, str | None]]:
-    """Rows of that name that a scope lets through: their ids, clusters' names and namespaces."""
-    if not all(is_storable(text) for text in (name, cluster or "", namespace or "")):
-        return []
-    guard = "+" if db.dialect == "sqlite" else ""
-    texts, values = limits(scope).where(db.dialect, f"{guard}k.ns_id", "")
-    texts.append("k.name = ?")
-    values.append(name)
-    for column, wanted in (("c.name", cluster), ("k.namespace", namespace)):
-        if wanted:
-            texts.append(f"{column} = ?")
-            values.append(wanted)
-    statement = (
-        f"select k.id, c.name, k.namespace from {table.name} k join cluster c on c.id = k.cluster "
-        f"where {' and '.join(texts)} order by c.name, k.namespace, k.id limit {most}"
-    )
-    return [(row[0], row[1], row[2]) for row in db.rows(statement, values)]
-
-
-def find_body(db: Connection, row_id: int) -> dict[str, Any]:
-    """The stored object of a row that was found under a scope."""
-    found = db.rows("select packed from body where id = ?", (row_id,))
-    body: dict[str, Any] = orjson.loads(zlib.decompress(found[0][0])) if found else {}
-    return body
-
-
-def find_related(
-    db: Connection,
-    schema: Schema,
-    scope: Scope,
-    cluster_id: int,
-    wanted: relations.Query,
-    most: int,
-    sort: str = "name",
-) -> list[dict[str, Any]]:
-    """What a relation asks for in one cluster, cut by a scope, sorted; at most so many."""
-    table = table_of(schema, wanted.kind)
-    namespaces = None
-    if wanted.namespace:
-        found = db.rows("select id from namespace where cluster = ? and name = ?", (cluster_id, wanted.namespace))
-        namespaces = [row[0] for row in found]
-    bounds = limits(scope, namespaces, [cluster_id])
-    if bounds.nothing:
-        return []
-    selection = Selection(db, table, bounds, filters.by_relation(db, table, wanted))
-    order = make_order(table, *parse_sort(table, sort), db.dialect)
-    ids = selection.ids()
-    if wanted.selecting is None:
-        return fetch_rows(db, table, [found.keys[-1] for found in _sort_few(db, table, order, ids, None, False, most)])
-    labels = wanted.selecting
-    rows = fetch_rows(db, table, ids)
-    picked = [row for row in rows if relations.selector_picks(row["selector"], labels)]
-    return sorted(picked, key=lambda row: row["name"])[:most]

@@ -14,7 +14,7 @@ import orjson
 
 from gmcenter.core.errors import Ambiguous, NotFound
 from gmcenter.identity.scope import EVERYTHING, Scope
-from gmcenter.inventory import counts, query, verify
+from gmcenter.inventory import counts, objects, query, verify
 from gmcenter.inventory import freshness as fresh
 from gmcenter.inventory.driver import Connection
 from gmcenter.inventory.feed import RESYNC, Change, Feed, Resync, register_version
@@ -32,6 +32,7 @@ from gmcenter.inventory.freshness import (
 )
 from gmcenter.inventory.query import Count, Found, ListQuery
 from gmcenter.inventory.reader import NoInventory, ReadConnection, readers
+from gmcenter.inventory.related import find_related
 from gmcenter.inventory.schema import Schema
 from gmcenter.kube import relations
 
@@ -160,7 +161,7 @@ async def list_objects(scope: Scope, query: ListQuery) -> list[tuple[dict[str, A
 
 
 def _find_body(db: Connection, row: dict[str, Any]) -> dict[str, Any]:
-    return query.find_body(db, row["_id"])
+    return objects.find_body(db, row["_id"])
 
 
 def _find_page(db: Connection, scope: Scope, asked: ListQuery) -> Found:
@@ -203,15 +204,15 @@ async def detail(
     def work(db: Connection) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], list[dict[str, Any]], Heard]:
         schema = _schema()
         table = query.table_of(schema, kind)
-        found = query.find_candidates(db, table, scope, name, cluster, namespace, MOST_CANDIDATES)
+        found = objects.find_candidates(db, table, scope, name, cluster, namespace, MOST_CANDIDATES)
         if not found:
             raise NotFound(kind=kind, name=name)
         if len(found) > 1:
             candidates = [{"cluster": where, "namespace": within} for _, where, within in found]
             raise Ambiguous(name=name, candidates=candidates)
         row_id = found[0][0]
-        row = query.fetch_rows(db, table, [row_id])[0]
-        body = query.find_body(db, row_id)
+        row = objects.fetch_rows(db, table, [row_id])[0]
+        body = objects.find_body(db, row_id)
         involves, events = _related(db, schema, scope, row, kind, body)
         return row, body, involves, events, hear(db, scope, (kind,))
 
@@ -231,11 +232,11 @@ def _related(
         wanted = relation.query(body)
         rows: list[dict[str, Any]] = []
         if wanted is not None and wanted.kind in schema.kinds:
-            rows = query.find_related(db, schema, scope, cluster_id, wanted, MOST_RELATED)
+            rows = find_related(db, schema, scope, cluster_id, wanted, MOST_RELATED)
         involves[relation.name] = relation.shape(rows, body)
     events: list[dict[str, Any]] = []
     if kind != "events" and "events" in schema.kinds:
-        events = query.find_related(
+        events = find_related(
             db, schema, scope, cluster_id, relations.events_of(declared.kind, body), MOST_EVENTS, "-lastSeen"
         )
         for event in events:

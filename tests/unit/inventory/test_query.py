@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import replace
 from typing import Any
@@ -26,8 +27,30 @@ from tests.support.inventory import CLUSTERS, NAMESPACES, THING, Inventory, row,
 TABLE = KindTable(THING)
 SORTABLE = [field.key for field in TABLE.fields.values() if field.sortable]
 SORTS = st.sampled_from([sign + key for key in SORTABLE for sign in ("", "-")])
-SELECTORS = ("app=web", "app!=web", "app in (web,db),tier", "!app", "tier>1", "tier<10", "app notin (db)", "example.com/mark=")
-SEARCHES = ("web", "WEB-1", "alpha", "east", "crash web", "엡실론", "del%ta", "gamma_1", "two", "zeta\\eta", "nowhere", "é")
+SELECTORS = (
+    "app=web",
+    "app!=web",
+    "app in (web,db),tier",
+    "!app",
+    "tier>1",
+    "tier<10",
+    "app notin (db)",
+    "example.com/mark=",
+)
+SEARCHES = (
+    "web",
+    "WEB-1",
+    "alpha",
+    "east",
+    "crash web",
+    "엡실론",
+    "del%ta",
+    "gamma_1",
+    "two",
+    "zeta\\eta",
+    "nowhere",
+    "é",
+)
 COLUMNS: tuple[tuple[str, str], ...] = (
     ("text", "ta"),
     ("text", "=alpha,Beta"),
@@ -167,7 +190,15 @@ def matches(cluster: str, one: Row, asked: ListQuery) -> bool:
         return False
     if any(value and value != has for value, has in zip(wanted, owned, strict=True)):
         return False
-    texts = [one.name, one.namespace, one.status, *one.labels.values(), one.values[0] or "", one.values[8] or "", *one.values[6]]
+    texts = [
+        one.name,
+        one.namespace,
+        one.status,
+        *one.labels.values(),
+        one.values[0] or "",
+        one.values[8] or "",
+        *one.values[6],
+    ]
     for word in (asked.q or "").casefold().split():
         if not any(word in text.casefold() for text in texts) and fold(word) not in fold(cluster):
             return False
@@ -280,7 +311,7 @@ def test_rows_without_a_namespace_are_for_those_who_see_everything(inventory: In
 
 def test_a_scope_of_thousands_of_namespaces_is_one_parameter(inventory: Inventory) -> None:
     inventory.fill({1: [row(str(number), namespace=f"ns-{number}") for number in range(300)]})
-    ids = {number for number, in inventory.readers.run_now(lambda db: db.rows("select id from namespace"))}
+    ids = {number for (number,) in inventory.readers.run_now(lambda db: db.rows("select id from namespace"))}
     scope = Scope(False, frozenset(sorted(ids)[:150]) | frozenset(range(1, 40_000)), 1)
     assert ask(inventory, ListQuery("things", sort="-namespace"), scope).count.value == 150
 
@@ -305,7 +336,14 @@ def test_a_cursor_that_was_touched_is_refused(inventory: Inventory) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"sort": "-name"}, {"q": "a"}, {"namespace": "one"}, {"label_selector": "app"}, {"filters": {"text": "a"}}, {"kind": "widgets"}],
+    [
+        {"sort": "-name"},
+        {"q": "a"},
+        {"namespace": "one"},
+        {"label_selector": "app"},
+        {"filters": {"text": "a"}},
+        {"kind": "widgets"},
+    ],
     ids=lambda other: next(iter(other)),
 )
 def test_a_cursor_of_another_query_is_refused(inventory: Inventory, other: dict[str, Any]) -> None:
@@ -394,7 +432,9 @@ def test_what_is_wrong_with_a_query_is_named(inventory: Inventory, asked: ListQu
         assert "{" not in caught.value.message(language)
 
 
-@pytest.mark.parametrize("text", ["'", '"', "%", "_", "\\", "?", "%s", "');--", "\0", "\ud800", "{k}", "{id}", "한글", "\U0001f600"])
+@pytest.mark.parametrize(
+    "text", ["'", '"', "%", "_", "\\", "?", "%s", "');--", "\0", "\ud800", "{k}", "{id}", "한글", "\U0001f600"]
+)
 def test_no_text_breaks_out_of_its_parameter(inventory: Inventory, text: str) -> None:
     inventory.fill({1: [row("u1", name="plain")]})
     for asked in (
@@ -405,10 +445,8 @@ def test_no_text_breaks_out_of_its_parameter(inventory: Inventory, text: str) ->
         ListQuery("things", filters={"cluster": text}),
         ListQuery("things", namespace=text, clusters=(text,)),
     ):
-        try:
+        with contextlib.nullcontext() if text not in "\0\ud800" else pytest.raises(InvalidField):
             assert ask(inventory, asked).rows == []
-        except GMError as error:
-            assert text in "\0\ud800", error
 
 
 # --- days and times ---
@@ -481,7 +519,9 @@ def test_every_sort_walks_its_index_from_any_place(inventory: Inventory, key: st
 
                 def ask_it(db: Any, bounds: Limits = bounds, place: Place | None = place, back: bool = backward) -> Any:
                     recorder = Recorder(db)
-                    label = filters.Condition("exists (select 1 from label l where l.pair in (?) and l.id = {id})", (1,))
+                    label = filters.Condition(
+                        "exists (select 1 from label l where l.pair in (?) and l.id = {id})", (1,)
+                    )
                     # PostgreSQL may start from a rare label instead, and is right to: there the sort alone is judged.
                     conditions = [label] if recorder.dialect == "sqlite" else []
                     chosen = query.Selection(recorder, TABLE, bounds, conditions)  # type: ignore[arg-type]
@@ -491,7 +531,9 @@ def test_every_sort_walks_its_index_from_any_place(inventory: Inventory, key: st
                 for statement, values in inventory.readers.run_now(ask_it):
                     shown = plan(inventory, statement, values)
                     assert "TEMP B-TREE FOR ORDER" not in shown.upper(), statement
-                    assert not re.search(r"^SCAN \w+$|Seq Scan|(^|->)\s*Sort  \(", shown, re.MULTILINE), f"{statement}\n{shown}"
+                    assert not re.search(r"^SCAN \w+$|Seq Scan|(^|->)\s*Sort  \(", shown, re.MULTILINE), (
+                        f"{statement}\n{shown}"
+                    )
 
 
 def any_key(expression: str) -> Any:

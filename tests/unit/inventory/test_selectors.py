@@ -1,5 +1,7 @@
 """Selectors read what Kubernetes reads, and refuse what it refuses."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,9 +33,9 @@ GOOD = [
     ("app.kubernetes.io/name=web", (Requirement("app.kubernetes.io/name", "in", ("web",)),)),
 ]
 BAD = [
-    "x=a||y=b", "x==a==b", "!x=a", "x<a", "x>", "x in", "x in (a", "x in a", "x in (a,b", ",", "x,", ",x", "x,,y", "x=a,", "=a",
-    "x in (a) y", "/x", "x/", "a/b/c", "UPPER.example.com/x", "-x", "x=-a", "x=a b", "(x)", "x = a = b", "x" * 64, "x=" + "a" * 64,
-    "a" * 254 + "/x", "x;y", "x='a'", "키=값", "x\0", "x in (a" * 1000,
+    "x=a||y=b", "x==a==b", "!x=a", "x<a", "x>", "x in", "x in (a", "x in a", "x in (a,b", ",", "x,", ",x", "x,,y",
+    "x=a,", "=a", "x in (a) y", "/x", "x/", "a/b/c", "UPPER.example.com/x", "-x", "x=-a", "x=a b", "(x)", "x = a = b",
+    "x" * 64, "x=" + "a" * 64, "a" * 254 + "/x", "x;y", "x='a'", "키=값", "x\0", "x in (a" * 1000,
 ]  # fmt: skip
 
 
@@ -53,14 +55,14 @@ def test_a_label_selector_that_kubernetes_refuses_is_refused(text: str) -> None:
 @given(st.text(alphabet="ab1/.-_=!<>(), in", max_size=30) | st.text(max_size=20))
 def test_no_text_does_anything_else_than_parse_or_be_refused(text: str) -> None:
     for parse in (parse_labels, parse_fields):
-        try:
-            parse(text)
-        except InvalidField as error:
-            assert error.reason
+        with contextlib.suppress(InvalidField):
+            assert isinstance(parse(text), tuple)
 
 
 def test_a_missing_label_satisfies_what_forbids_it_and_nothing_else() -> None:
-    holding = {text: all(term.holds({}) for term in parse_labels(text)) for text in ("x=a", "x!=a", "x", "!x", "x in (a)")}
+    holding = {
+        text: all(term.holds({}) for term in parse_labels(text)) for text in ("x=a", "x!=a", "x", "!x", "x in (a)")
+    }
     assert holding == {"x=a": False, "x!=a": True, "x": False, "!x": True, "x in (a)": False}
     assert parse_labels("x notin (a)")[0].holds({})
     assert not parse_labels("x>1")[0].holds({"x": "a"})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import random
 import threading
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gmcenter.core import clock
+from gmcenter.inventory.batch import Batch
 from gmcenter.inventory.reader import Readers
 from gmcenter.inventory.schema import Schema
 from gmcenter.inventory.store import LARGEST_BATCH, Store, StoreLost
@@ -24,6 +27,11 @@ UIDS = st.sampled_from(["u1", "u2", "u3", "u4", "u5"])
 EVENTS = st.one_of(
     st.tuples(st.just("put"), st.integers(1, 2), st.lists(rows(UIDS, st.integers(1, 9)), min_size=1, max_size=4)),
     st.tuples(st.just("drop"), st.integers(1, 2), st.lists(UIDS, min_size=1, max_size=2)),
+    st.tuples(
+        st.just("both"),
+        st.integers(1, 2),
+        st.tuples(st.lists(rows(UIDS, st.integers(1, 9)), max_size=3), st.lists(UIDS, max_size=2)),
+    ),
     st.tuples(
         st.just("relist"),
         st.integers(1, 2),
@@ -43,6 +51,10 @@ def play(inventory: Inventory, events: list[Any]) -> Model:
         elif what == "drop":
             store.apply(cluster, THING, [], given_rows)
             model.drop(cluster, given_rows)
+        elif what == "both":
+            store.apply(cluster, THING, *given_rows)
+            model.put(cluster, given_rows[0])
+            model.drop(cluster, given_rows[1])
         else:
             number = store.begin_relist(cluster, THING)
             half = len(given_rows) // 2
@@ -127,15 +139,17 @@ def test_a_relist_of_another_number_is_refused(inventory: Inventory) -> None:
         inventory.store.end_relist(1, THING, first)
 
 
-def test_thousands_of_rows_go_in_transactions_of_a_thousand(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_of_rows_go_in_transactions_of_a_thousand(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[int] = []
-    write = inventory.store._write
+    write = Batch.write
 
-    def counting(db: Any, statements: Any, batch: Any) -> None:
+    def counting(batch: Batch, db: Any) -> None:
         sizes.append(len(batch.inserts) + len(batch.updates) + len(batch.removed))
-        write(db, statements, batch)
+        write(batch, db)
 
-    monkeypatch.setattr(inventory.store, "_write", counting)
+    monkeypatch.setattr(Batch, "write", counting)
     found = [row(str(number)) for number in range(2 * LARGEST_BATCH + 7)]
     inventory.store.apply(1, THING, found)
     inventory.store.apply(1, THING, [], [one.uid for one in found[:-3]])
@@ -148,7 +162,7 @@ def test_clusters_and_kinds_do_not_mix(inventory: Inventory) -> None:
     inventory.store.apply(2, THING, [row("u1", labels={"app": "db"})])
     inventory.store.apply(1, WIDGET, [row("u1", namespace="", labels={"app": "web"})])
     inventory.store.drop_cluster(1)
-    assert {key for key in inventory.readers.run_now(lambda db: stored(db, inventory.store))} == {(2, "u1")}
+    assert inventory.readers.run_now(lambda db: stored(db, inventory.store)).keys() == {(2, "u1")}
     assert inventory.readers.run_now(lambda db: stored(db, inventory.store, WIDGET)) == {}
     assert inventory.readers.run_now(lambda db: verify(db, inventory.store.schema)) == []
     assert inventory.readers.run_now(lambda db: db.rows("select distinct cluster from namespace")) == [(2,)]
@@ -293,7 +307,7 @@ def test_a_renamed_cluster_does_not_stumble_over_its_old_name(inventory: Invento
     store.set_cluster(1, "east", state="live")
     store.set_cluster(2, "east", state="live")
     store.apply(1, THING, [row("u1")])
-    assert sorted(store._db.rows("select id, name from cluster")) in ([(1, "#1"), (2, "east")], [(2, "east")])
+    assert sorted(store._db.rows("select id, name from cluster")) == [(1, "#1"), (2, "east")]
 
 
 def test_old_changes_are_pruned_and_the_last_one_stays(inventory: Inventory) -> None:
@@ -342,10 +356,8 @@ def test_a_writer_whose_connection_was_cut_comes_back(fresh: Inventory) -> None:
     other._db.run("select pg_terminate_backend(?)", (pid,))
     other.close()
     for _ in range(2):
-        try:
+        with contextlib.suppress(psycopg.OperationalError):
             fresh.store.apply(1, THING, [row("u2")])
-        except Exception as error:
-            assert type(error).__module__.startswith("psycopg")
     agrees(fresh, Model({(1, uid): row(uid) for uid in ("u1", "u2")}))
 
 
