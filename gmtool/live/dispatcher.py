@@ -305,7 +305,7 @@ class Dispatcher:
                 channel.looked = clock.monotonic()
                 channel.due = channel.looked + FAILED_SECONDS
                 log.warning(
-                    "topic_failed", topic=str(channel.topic.key[:1]), error=type(error).__name__, words=str(error)[:300]
+                    "topic_failed", topic=type(channel.topic).__name__, error=type(error).__name__, words=str(error)[:300]
                 )
                 raise
             channel.failed = False

@@ -17,9 +17,18 @@ from gmcenter.inventory import service
 from gmcenter.kube.kinds import KINDS, Column, ColumnType, Kind, by_kind
 from gmtool.live import frames
 from gmtool.live.topics import DetailTopic, reference
-
-Block = dict[str, Any]
-Body = Mapping[str, Any]
+from gmtool.pages.containers import (
+    Block,
+    Body,
+    cards,
+    details,
+    item,
+    items,
+    mapping,
+    sorted_pairs,
+    state_of,
+    statuses,
+)
 
 RECENT_EVENTS = 5
 HIDDEN_IN_OVERVIEW = frozenset({"name", "status", "objectUid", "containers", "images", "message"})
@@ -69,6 +78,10 @@ class Found:
         self.topic, self.kind, self.row, self.body = topic, kind, row, body
         self.involves, self.events = involves, events
 
+    def containers(self) -> list[tuple[Block, Body]]:
+        """Its containers, each with its card."""
+        return cards(self.topic.kind, self.body, bool(self.row.get("_away")))
+
     def link(self, kind: str, name: str | None, namespace: str | None = None) -> str | None:
         """The address of another object in the same cluster; None for a kind that has no page."""
         declared = KINDS.get(kind)
@@ -89,9 +102,9 @@ def address(kind: Kind, cluster: str, namespace: str | None, name: str) -> str:
 def overview(found: Found) -> list[Block]:
     """What it is, what it is made of, what happened to it lately."""
     blocks = [_pairs("ui.detail.summary", found)]
-    cards = containers(found)
-    if cards:
-        blocks.append({"t": "cards", "title": "ui.detail.containers", "count": len(cards), "cards": cards})
+    found_cards = [card for card, _ in found.containers()]
+    if found_cards:
+        blocks.append({"t": "cards", "title": "ui.detail.containers", "count": len(found_cards), "cards": found_cards})
     if found.topic.kind == "nodes":
         blocks.append(_node_use(found))
     if found.topic.kind == "events":
@@ -105,14 +118,14 @@ def resources(found: Found) -> list[Block]:
     if found.topic.kind == "nodes":
         return [_node_use(found), _system(found)]
     if found.topic.kind == "namespaces":
-        items = [
+        held = [
             {"label": f"kind.{name}.title", "value": len(rows), "type": "int", "href": _in_namespace(found, name)}
             for name, rows in found.involves.items()
             if isinstance(rows, list)
         ]
-        return [{"t": "pairs", "title": "ui.detail.holds", "items": items}]
-    cards = [card | {"items": _container_items(container)} for card, container in _containers(found)]
-    return [{"t": "cards", "title": "ui.detail.containers", "count": len(cards), "cards": cards}]
+        return [{"t": "pairs", "title": "ui.detail.holds", "items": held}]
+    made = [card | {"items": details(container)} for card, container in found.containers()]
+    return [{"t": "cards", "title": "ui.detail.containers", "count": len(made), "cards": made}]
 
 
 def conditions(found: Found) -> list[Block]:
@@ -122,8 +135,8 @@ def conditions(found: Found) -> list[Block]:
 
 def metadata(found: Found) -> list[Block]:
     """Labels, annotations, owners, finalizers."""
-    meta = _mapping(found.body, "metadata")
-    labels, annotations = _mapping(meta, "labels"), _mapping(meta, "annotations")
+    meta = mapping(found.body, "metadata")
+    labels, annotations = mapping(meta, "labels"), mapping(meta, "annotations")
     owners = [
         {
             "name": owner.get("name"),
@@ -131,16 +144,16 @@ def metadata(found: Found) -> list[Block]:
             "controller": bool(owner.get("controller")),
             "_href": _owner_link(found, owner),
         }
-        for owner in _items(meta, "ownerReferences")
+        for owner in items(meta, "ownerReferences")
     ]
     identity = [
-        _item("ui.detail.uid", meta.get("uid")),
-        _item("ui.detail.resource_version", meta.get("resourceVersion")),
-        _item("ui.detail.generation", meta.get("generation"), "int"),
+        item("ui.detail.uid", meta.get("uid")),
+        item("ui.detail.resource_version", meta.get("resourceVersion")),
+        item("ui.detail.generation", meta.get("generation"), "int"),
     ]
     blocks: list[Block] = [
-        {"t": "tags", "title": "ui.detail.labels", "count": len(labels), "items": _sorted_pairs(labels)},
-        {"t": "tags", "title": "ui.detail.annotations", "count": len(annotations), "items": _sorted_pairs(annotations)},
+        {"t": "tags", "title": "ui.detail.labels", "count": len(labels), "items": sorted_pairs(labels)},
+        {"t": "tags", "title": "ui.detail.annotations", "count": len(annotations), "items": sorted_pairs(annotations)},
         {
             "t": "pairs",
             "title": "ui.detail.identity",
@@ -159,15 +172,15 @@ def status(found: Found) -> list[Block]:
     rows = [
         {
             "name": entry.get("name"),
-            "status": _container_state(entry)[0],
-            "_state": _container_state(entry)[1],
+            "status": state_of(entry)[0],
+            "_state": state_of(entry)[1],
             "ready": bool(entry.get("ready")),
             "started": bool(entry.get("started")),
             "restarts": entry.get("restartCount") or 0,
             "image": entry.get("image"),
             "containerID": entry.get("containerID"),
         }
-        for entry in _statuses(found.body)
+        for entry in statuses(found.body)
     ]
     types = {
         "name": "text",
@@ -216,7 +229,7 @@ def ports(found: Found) -> list[Block]:
             "targetPort": None if port.get("targetPort") is None else str(port.get("targetPort")),
             "nodePort": port.get("nodePort"),
         }
-        for port in _items(_mapping(found.body, "spec"), "ports")
+        for port in items(mapping(found.body, "spec"), "ports")
     ]
     types = {"name": "text", "port": "int", "protocol": "text", "targetPort": "text", "nodePort": "int"}
     return [_rows("tab.ports", types, rows) | {"count": len(rows), "wide": True}]
@@ -234,138 +247,31 @@ TABS: dict[str, Callable[[Found], list[Block]]] = {
 }
 
 
-# --- containers ------------------------------------------------------------------------------------------------------
-
-
-def containers(found: Found) -> list[Block]:
-    """A card a container: its state, image, what it asks for, why it last stopped."""
-    return [card for card, _ in _containers(found)]
-
-
-def _containers(found: Found) -> list[tuple[Block, Body]]:
-    spec = _pod_spec(found)
-    reported = {entry.get("name"): entry for entry in _statuses(found.body)}
-    away = bool(found.row.get("_away"))
-    made = []
-    for first, container in [
-        *((True, c) for c in _items(spec, "initContainers")),
-        *((False, c) for c in _items(spec, "containers")),
-    ]:
-        entry = reported.get(container.get("name"))
-        card: Block = {"name": container.get("name"), "line": _line(container, first)}
-        if entry is not None:
-            word, state = _container_state(entry)
-            card |= {"status": word, "state": state}
-            if away:
-                card["away"] = True
-            card["right"] = {"key": "ui.detail.restarts", "params": {"count": entry.get("restartCount") or 0}}
-            if note := _note(entry):
-                card["note"] = note
-        made.append((card, container))
-    return made
-
-
-def _pod_spec(found: Found) -> Body:
-    spec = _mapping(found.body, "spec")
-    template = _mapping(spec, "template")
-    return _mapping(template, "spec") if template else spec if found.topic.kind == "pods" else {}
-
-
-def _statuses(body: Body) -> list[Body]:
-    reported = _mapping(body, "status")
-    return [*_items(reported, "initContainerStatuses"), *_items(reported, "containerStatuses")]
-
-
-def _container_state(entry: Body) -> tuple[str, str]:
-    """The word of a container's state and the state that colours it."""
-    now = _mapping(entry, "state")
-    if waiting := _mapping(now, "waiting"):
-        reason = str(waiting.get("reason") or "Waiting")
-        return reason, "busy" if reason in ("ContainerCreating", "PodInitializing", "Waiting") else "bad"
-    if ended := _mapping(now, "terminated"):
-        good = not ended.get("exitCode")
-        return str(ended.get("reason") or ("Completed" if good else "Error")), "good" if good else "bad"
-    if "running" in now:
-        return ("Running", "good") if entry.get("ready") else ("NotReady", "warn")
-    return "Waiting", "busy"
-
-
-def _note(entry: Body) -> Block | None:
-    now = _mapping(entry, "state")
-    waiting = _mapping(now, "waiting")
-    ended = _mapping(now, "terminated") or (_mapping(entry, "lastState").get("terminated") or {} if waiting else {})
-    if ended and ended.get("exitCode"):
-        params = {"code": ended.get("exitCode"), "reason": ended.get("reason") or "Error"}
-        return {"tone": "bad", "key": "ui.detail.exit", "params": params}
-    if message := waiting.get("message"):
-        return {"tone": "warn", "text": message}
-    return None
-
-
-def _line(container: Body, first: bool) -> str:
-    wants = _mapping(container, "resources")
-    asked = {**_mapping(wants, "requests"), **_mapping(wants, "limits")}
-    parts = [str(container.get("image") or ""), *(f"{name} {amount}" for name, amount in asked.items())]
-    return " · ".join([*(["init"] if first else []), *filter(None, parts)])
-
-
-def _container_items(container: Body) -> list[Block]:
-    wants = _mapping(container, "resources")
-    listed = {
-        "ui.container.command": [*(container.get("command") or []), *(container.get("args") or [])],
-        "ui.container.ports": [
-            f"{p.get('containerPort')}/{p.get('protocol') or 'TCP'}" for p in _items(container, "ports")
-        ],
-        "ui.container.requests": _sorted_pairs(_mapping(wants, "requests")),
-        "ui.container.limits": _sorted_pairs(_mapping(wants, "limits")),
-        "ui.container.env": [_environment(entry) for entry in _items(container, "env")],
-        "ui.container.mounts": [
-            f"{m.get('mountPath')} ← {m.get('name')}{' (ro)' if m.get('readOnly') else ''}"
-            for m in _items(container, "volumeMounts")
-        ],
-    }
-    items = [
-        _item("ui.container.image", container.get("image")),
-        _item("ui.container.pull", container.get("imagePullPolicy")),
-    ]
-    items += [_item(label, value, "tags") for label, value in listed.items() if value]
-    return [item for item in items if item["value"]]
-
-
-def _environment(entry: Body) -> list[str]:
-    source = _mapping(entry, "valueFrom")
-    if not source:
-        return [str(entry.get("name")), str(entry.get("value") or "")]
-    kind, where = next(iter(source.items()))
-    path = where if isinstance(where, Mapping) else {}
-    return [str(entry.get("name")), f"{kind}: {' '.join(str(v) for v in path.values() if isinstance(v, str))}"]
-
-
 # --- nodes -----------------------------------------------------------------------------------------------------------
 
 
 def _node_use(found: Found) -> Block:
-    reported = _mapping(found.body, "status")
-    capacity, free = _mapping(reported, "capacity"), _mapping(reported, "allocatable")
+    reported = mapping(found.body, "status")
+    capacity, free = mapping(reported, "capacity"), mapping(reported, "allocatable")
     rows = [{"resource": name, "capacity": capacity[name], "allocatable": free.get(name)} for name in sorted(capacity)]
     return _rows("ui.detail.capacity", {"resource": "text", "capacity": "text", "allocatable": "text"}, rows)
 
 
 def _system(found: Found) -> Block:
-    info = _mapping(_mapping(found.body, "status"), "nodeInfo")
-    addresses = [f"{a.get('type')}: {a.get('address')}" for a in _items(_mapping(found.body, "status"), "addresses")]
-    items = [_item(name, value) for name, value in sorted(info.items()) if isinstance(value, str) and value]
+    info = mapping(mapping(found.body, "status"), "nodeInfo")
+    addresses = [f"{a.get('type')}: {a.get('address')}" for a in items(mapping(found.body, "status"), "addresses")]
+    lines = [item(name, value) for name, value in sorted(info.items()) if isinstance(value, str) and value]
     return {
         "t": "pairs",
         "title": "ui.detail.system",
-        "items": [*items, _item("ui.detail.addresses", addresses, "tags")],
+        "items": [*lines, item("ui.detail.addresses", addresses, "tags")],
     }
 
 
 def _taints(found: Found) -> Block:
     rows = [
         {"key": t.get("key"), "value": t.get("value"), "effect": t.get("effect")}
-        for t in _items(_mapping(found.body, "spec"), "taints")
+        for t in items(mapping(found.body, "spec"), "taints")
     ]
     return _rows("ui.detail.taints", {"key": "text", "value": "text", "effect": "text"}, rows)
 
@@ -381,18 +287,18 @@ def _in_namespace(found: Found, kind: str) -> str | None:
 
 
 def _pairs(title: str, found: Found) -> Block:
-    items = []
+    lines = []
     for column in found.kind.all_columns:
         value = found.row.get(column.key)
         if column.key in HIDDEN_IN_OVERVIEW or (value in (None, "", []) and not column.shown):
             continue
-        item = _item(column.label, value, column.type.value)
+        line = item(column.label, value, column.type.value)
         if href := _column_link(found, column, value):
-            item["href"] = href
-        items.append(item)
+            line["href"] = href
+        lines.append(line)
     if message := found.row.get("message"):
-        items.insert(0, _item("kind.events.message", message, "prose"))
-    return {"t": "pairs", "title": title, "items": items}
+        lines.insert(0, item("kind.events.message", message, "prose"))
+    return {"t": "pairs", "title": title, "items": lines}
 
 
 def _column_link(found: Found, column: Column, value: Any) -> str | None:
@@ -420,7 +326,7 @@ def _conditions(found: Found) -> Block:
             "message": c.get("message"),
             "since": _epoch(c.get("lastTransitionTime")),
         }
-        for c in _items(_mapping(found.body, "status"), "conditions")
+        for c in items(mapping(found.body, "status"), "conditions")
     ]
     types = {"type": "text", "status": "text", "reason": "text", "message": "text", "since": "time"}
     return _rows("ui.detail.conditions", types, rows) | {"count": len(rows), "wide": True}
@@ -450,9 +356,9 @@ def _counts(kind: Kind, body: Body, involved: Body, happened: Sequence[Body]) ->
     if "involves" in kind.tabs:
         counts["involves"] = sum(len(v) if isinstance(v, list) else 1 for v in involved.values() if v)
     if "conditions" in kind.tabs:
-        counts["conditions"] = len(_items(_mapping(body, "status"), "conditions"))
+        counts["conditions"] = len(items(mapping(body, "status"), "conditions"))
     if "ports" in kind.tabs:
-        counts["ports"] = len(_items(_mapping(body, "spec"), "ports"))
+        counts["ports"] = len(items(mapping(body, "spec"), "ports"))
     return counts
 
 
@@ -484,26 +390,8 @@ def _owner_link(found: Found, owner: Body) -> str | None:
     return found.link(kind.plural, owner.get("name")) if kind else None
 
 
-def _item(label: str, value: Any, type_: str = "text") -> Block:
-    return {"label": label, "value": value, "type": type_}
-
-
 def _epoch(timestamp: Any) -> float | None:
     try:
         return datetime.fromisoformat(str(timestamp)).timestamp()
     except ValueError:
         return None
-
-
-def _sorted_pairs(values: Body) -> list[list[str]]:
-    return [[key, str(values[key])] for key in sorted(values)]
-
-
-def _mapping(body: Any, key: str) -> Body:
-    found = body.get(key) if isinstance(body, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
-
-
-def _items(body: Any, key: str) -> list[Body]:
-    found = body.get(key) if isinstance(body, Mapping) else None
-    return [entry for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
