@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gmcenter.cli.children import end_with_parent
 from gmcenter.cli.command import Output, fail, language, run, say, say_aside
 from gmcenter.cli.console import ROOT, address, configure, holding, supervise
-from gmcenter.cli.supervisor import Supervisor, end_with_parent
+from gmcenter.cli.supervisor import Supervisor
 from gmcenter.cli.up import answer_of_child, say_once
 from gmcenter.cli.web import build_front_end
 from gmcenter.core import database, i18n

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from gmcenter.cli.children import end_with_parent, started_at
 from gmcenter.core.log import get_logger
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
@@ -27,10 +27,8 @@ GOOD_HEALTH = 30.0
 """A program that ran for so many seconds is forgiven its earlier deaths."""
 PATIENCE = 10.0
 LOG_LIMIT = 20_000_000
-_PR_SET_PDEATHSIG = 1
 
 logger = get_logger(__name__)
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class AlreadyRunning(Exception):
@@ -55,27 +53,6 @@ class _Running:
     program: Program
     process: subprocess.Popen[bytes] | None = None
     restarts: int = 0
-
-
-def end_with_parent(sign: int = signal.SIGKILL) -> Callable[[], None]:
-    """A ``preexec_fn``: the kernel signals the child when this process (its calling thread) is gone."""
-    parent = os.getpid()
-
-    def prepare() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, sign, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(0)
-
-    return prepare
-
-
-def started_at(pid: int) -> int | None:
-    """When a process started (clock ticks since boot), None when there is none; tells a pid from its next owner."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def read_state(data: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gmcenter.cli.supervisor import started_at
+from gmcenter.cli.children import started_at
 from tests.support.command import Started, free_port, gm, processes_of, running, wait_for
 
 

@@ -21,7 +21,7 @@ from tests.lab import build, ports
 from tests.lab.client import ApiError, Client
 from tests.lab.components import Plan, Ports
 from tests.lab.pki import Authority
-from tests.lab.processes import die_with_parent, runs, started, stop
+from tests.lab.processes import end_with_parent, runs, started, stop
 from tests.lab.proxy import Proxy
 from tests.lab.seed import BOOTSTRAP, metrics_service
 
@@ -136,7 +136,7 @@ class Keeper:
                 stdout=log,
                 stderr=log,
                 process_group=0,  # the terminal's Ctrl-C is for the keeper, which stops them in order
-                preexec_fn=die_with_parent(),
+                preexec_fn=end_with_parent(),
             )
         self.tell()
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gmcenter.cli.supervisor import read_state, started_at, stop_running
+from gmcenter.cli.children import started_at
+from gmcenter.cli.supervisor import read_state, stop_running
 from tests.lab import wait_for
 from tests.support.console import free_port
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from gmcenter.cli import supervisor
+from gmcenter.cli.children import started_at
 from gmcenter.cli.supervisor import (
     AlreadyRunning,
     Program,
     Supervisor,
     read_state,
     sole_owner,
-    started_at,
     stop_running,
 )
 from tests.lab import wait_for
