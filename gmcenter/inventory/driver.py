@@ -250,6 +250,7 @@ class Postgres:
         self._db.execute("set jit to off")  # compiling costs more than any of our queries
         if not writer:
             self._db.execute("set default_transaction_read_only to on")
+            self._db.execute("set statement_timeout to '10s'")
         self._open = False
 
     @property
