@@ -1,4 +1,4 @@
-"""Inventories for tests: a kind with a column of every type, rows for it, and a plain model of what a list must answer."""
+"""Inventories for tests: a kind with a column of every type, rows for it, and a plain model of what lists answer."""
 
 from __future__ import annotations
 
@@ -163,7 +163,9 @@ def expected(given: Row) -> dict[str, Any]:
     """What a row is stored as, apart from numbers that the store gives."""
     names = [f"c_{column.key.lower()}" for column in THING.columns]
     values = dict(zip(names, given.values, strict=True))
-    values["c_tags"] = json.dumps(values["c_tags"], ensure_ascii=False, separators=(",", ":")) if values["c_tags"] else None
+    values["c_tags"] = (
+        json.dumps(values["c_tags"], ensure_ascii=False, separators=(",", ":")) if values["c_tags"] else None
+    )
     values["c_flag"] = None if values["c_flag"] is None else int(values["c_flag"])
     return {
         "namespace": given.namespace or None,
