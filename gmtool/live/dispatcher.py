@@ -304,9 +304,8 @@ class Dispatcher:
                 channel.failed = channel.dirty = True
                 channel.looked = clock.monotonic()
                 channel.due = channel.looked + FAILED_SECONDS
-                log.warning(
-                    "topic_failed", topic=type(channel.topic).__name__, error=type(error).__name__, words=str(error)[:300]
-                )
+                topic = type(channel.topic).__name__
+                log.warning("topic_failed", topic=topic, error=type(error).__name__, words=str(error)[:300])
                 raise
             channel.failed = False
             channel.looked = clock.monotonic()
