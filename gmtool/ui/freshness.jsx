@@ -38,6 +38,11 @@ export function sourceAges(fresh) {
   return ages;
 }
 
+/** The words of what a source reports; a reason without words of ours is shown as it stands. */
+export function whyOf({ t, has }, error) {
+  return [`reason.${error}`, `error.${error}`].filter(has).map((key) => t(key))[0] ?? error;
+}
+
 function Ticks({ clusters }) {
   if (clusters.length <= MANY) {
     return (
@@ -97,7 +102,7 @@ export function Sources({ fresh, id }) {
                   {kinds.size > 1 ? <td>{words.has(`kind.${one.kind}.title`) ? t(`kind.${one.kind}.title`) : one.kind}</td> : null}
                   <td className="gm-wrap">
                     <span className={`chip ${lookOf(one.state).chip}`}><Icon name={lookOf(one.state).icon} size="xs" />{t(`source.${one.state}`)}</span>
-                    {one.error ? <div className="micro q">{one.error}</div> : null}
+                    {one.error ? <div className="micro q">{whyOf(words, one.error)}</div> : null}
                   </td>
                   <td className="r">{one.asOf ? <Age at={one.asOf} past /> : "–"}</td>
                 </tr>

@@ -3,7 +3,7 @@
 import "./list.css";
 import { Age, useWords } from "./base.jsx";
 import { Icon } from "./icons.jsx";
-import { clustersOf } from "./freshness.jsx";
+import { clustersOf, whyOf } from "./freshness.jsx";
 
 function Centre({ icon, tone = "", title, children }) {
   return (
@@ -88,13 +88,14 @@ export function Nobody({ fresh, title }) {
 }
 
 function Reason({ cluster }) {
-  const { t } = useWords();
+  const words = useWords();
+  const { t } = words;
   return (
     <>
       <span className="q">{cluster.cluster}</span>
       <span>
         {t(`source.${cluster.state}`)}
-        {cluster.error ? ` · ${cluster.error}` : ""}
+        {cluster.error ? ` · ${whyOf(words, cluster.error)}` : ""}
         {cluster.asOf ? <> · <Age at={cluster.asOf} past /></> : null}
       </span>
     </>

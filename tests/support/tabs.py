@@ -210,7 +210,7 @@ class Fleet:
         with self._lock:
             for name, number in self.ids.items():
                 if name in self.silent:
-                    self.store.set_cluster(number, name, state="away", error="dial_timeout")
+                    self.store.set_cluster(number, name, state="away", error="tcp_timeout")
                     continue
                 self.store.set_cluster(number, name, state="live", last_seen=now, version="v1.37.2")
                 for kind in KINDS:
