@@ -171,7 +171,9 @@ def add_to_counters(db: Connection, cluster: int, plural: str, counters: Mapping
 def is_newer(version: str, than: str) -> bool:
     """Whether a resourceVersion is from after another one; of two that are not numbers, the one that came later is."""
     if version.isdecimal() and than.isdecimal():
-        return int(version) > int(than)
+        # By length first and not as numbers: Python refuses to read one of 5,000 digits.
+        new, old = version.lstrip("0"), than.lstrip("0")
+        return (len(new), new) > (len(old), old)
     return version != than
 
 

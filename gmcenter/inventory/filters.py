@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -32,6 +32,7 @@ from gmcenter.kube.values import quantity
 COUNT_LIMIT = 10_000
 MOST_TERMS, LONGEST_SEARCH, LONGEST_FILTER = 8, 200, 1000
 PROBED_PAIRS = 4
+DAY_SECONDS = 86_400
 STATES = ("good", "busy", "warn", "bad", "away")
 NUMBERS = (ColumnType.INT, ColumnType.FLOAT, ColumnType.BYTES, ColumnType.TIME)
 LIKE = "like ? escape '\\'"
@@ -316,9 +317,9 @@ def _value(field: Field, text: str, named: str) -> int | float:
     return int(number) if number == int(number) else number
 
 
-def _day_end(text: str) -> float | None:
+def _day_end(text: str) -> int | None:
     """The end of a day in epoch seconds, when the text is a mere day."""
     text = text.strip()
     if not _DAY.fullmatch(text):
         return None
-    return int((datetime.fromisoformat(text).replace(tzinfo=UTC) + timedelta(days=1)).timestamp())
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) + DAY_SECONDS  # 9999 has a last day too

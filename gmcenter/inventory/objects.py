@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -68,8 +69,22 @@ def find_candidates(
 def find_body(db: Connection, row_id: int) -> dict[str, Any]:
     """The stored object of a row that was found under a scope."""
     found = db.rows("select packed from body where id = ?", (row_id,))
-    body: dict[str, Any] = orjson.loads(zlib.decompress(found[0][0])) if found else {}
+    return _read(zlib.decompress(found[0][0])) if found else {}
+
+
+def _read(text: bytes) -> dict[str, Any]:
+    """A body as values. What only a broken API server sends, letters that are none and endless numbers, is bent to
+    what an answer can say.
+    """
+    try:
+        body: dict[str, Any] = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        body = json.loads(text.decode("utf-8", "replace"), parse_int=_whole)
     return body
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits) < 19 else float(digits)
 
 
 def is_storable(text: str) -> bool:

@@ -69,7 +69,7 @@ def identify(raw: Raw) -> Metadata:
     """The metadata of an object. Raises Unreadable where it has no uid."""
     try:
         metadata = _identified(raw).metadata
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Unreadable(str(error)) from error
     if not metadata.uid:
         raise Unreadable("no uid")
@@ -138,7 +138,7 @@ def _guarded(project: _Projector) -> Callable[[Raw], Row]:
     def guarded(raw: Raw) -> Row:
         try:
             return project(raw)
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:  # the last for what is nested too deeply
             raise Unreadable(str(error)) from error
 
     return guarded

@@ -6,7 +6,7 @@ microseconds and not the milliseconds of the official client's models.
 """
 
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -372,6 +372,9 @@ class Event(Item):
     reporting_instance: str | None = None
 
 
+LATEST: Final = 253_402_300_799  # the end of the year 9999: an offset could reach beyond, and no answer could say it
+
+
 def seconds(timestamp: str | None) -> int | None:
     """Whole seconds since 1970 of an RFC 3339 time; None for an absent, zero or unreadable one."""
     if not timestamp:
@@ -383,7 +386,7 @@ def seconds(timestamp: str | None) -> int | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     epoch = int(moment.timestamp())
-    return epoch if epoch > -62_000_000_000 else None
+    return epoch if -62_000_000_000 < epoch <= LATEST else None
 
 
 def first(*candidates: T | None) -> T | None:

@@ -106,6 +106,18 @@ def test_a_field_of_the_wrong_type_costs_the_columns_and_not_the_row(wrong: dict
     assert set(row.values) == {None}
 
 
+@pytest.mark.parametrize("place", ['"extra":%s', '"spec":{"extra":%s}', '"metadata":{"annotations":{"a":%s}}'])
+def test_what_is_nested_without_end_is_unreadable(place: str) -> None:
+    text = '{"metadata":{"uid":"u","name":"n"},%s}' % (place % ("[" * 50_000 + "]" * 50_000))
+    with pytest.raises(Unreadable):
+        project(KINDS["pods"], text.encode())
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00", "10000-01-01T00:00:00Z"])
+def test_a_time_that_no_answer_could_say_is_none(moment: str) -> None:
+    assert project(KINDS["pods"], raw(pod(metadata={"creationTimestamp": moment}))).created is None
+
+
 def test_numbers_beyond_64_bits_are_cut() -> None:
     row = project(KINDS["deployments"], raw(pod(status={"updatedReplicas": 10**30})))
     keys = [column.key for column in KINDS["deployments"].columns]

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from gmcenter.core import clock
 from gmcenter.inventory.batch import Batch
+from gmcenter.inventory.driver import Postgres, SQLite
+from gmcenter.inventory.objects import find_body
 from gmcenter.inventory.reader import Readers
 from gmcenter.inventory.schema import Schema
 from gmcenter.inventory.store import LARGEST_BATCH, Store, StoreLost
@@ -374,3 +376,20 @@ def test_a_killed_writer_leaves_an_inventory_that_others_can_read(fresh: Invento
         os._exit(9)
     os.waitpid(child, 0)
     agrees(fresh, Model({(1, uid): row(uid) for uid in ("u1", "u2")}))
+
+
+def test_versions_and_bodies_of_a_broken_api_server_stop_nobody(inventory: Inventory) -> None:
+    endless = "9" * 5000
+    bodies = [b'{"text":"\xff\xfe"}', b'{"number":1%s}' % (b"0" * 400), b'{"number":1e999}', b'{"number":7}']
+    sent = [row(f"u{at}", resource_version=endless) for at in range(len(bodies))]
+    inventory.fill({1: [dataclasses.replace(one, body=body) for one, body in zip(sent, bodies, strict=True)]})
+    inventory.store.apply(1, THING, [row("u3", resource_version="8")])
+    table = inventory.store.schema.tables["things"]
+
+    def read(db: SQLite | Postgres) -> dict[str, dict[str, Any]]:
+        return {uid: find_body(db, number) for uid, number in db.rows(f"select uid, id from {table.name}")}
+
+    found = inventory.readers.run_now(read)
+    assert found["u0"] == {"text": "\ufffd\ufffd"}
+    assert found["u1"]["number"] == found["u2"]["number"] == float("inf")
+    assert found["u3"] == {"number": 7}, "an older version must not replace a newer one"
