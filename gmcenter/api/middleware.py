@@ -163,11 +163,19 @@ def welcome(headers: dict[bytes, bytes], origins: frozenset[str]) -> bool:
     origin = headers.get(b"origin")
     if origin is not None:
         text = origin.decode("latin-1")
-        return text in origins or (bool(host) and urlsplit(text).netloc.lower() == host)
+        return text in origins or (bool(host) and _place(text) == host)
     fetch_site = headers.get(b"sec-fetch-site")
     if fetch_site is not None:
         return fetch_site == b"same-origin"
     if sessions.cookie_value(headers.get(b"cookie", b"").decode("latin-1")) is None:
         return True
     referer = headers.get(b"referer", b"").decode("latin-1")
-    return bool(host) and urlsplit(referer).netloc.lower() == host
+    return bool(host) and _place(referer) == host
+
+
+def _place(url: str) -> str:
+    """Host and port of a URL as they stand there, empty for what is none."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""

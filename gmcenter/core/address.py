@@ -22,10 +22,9 @@ from gmcenter.core.errors import GMError, InvalidField
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 
-# Metadata services outside the link-local ranges: AWS (IPv6), Alibaba, Oracle, Azure.
-_METADATA: Final = frozenset(
-    ipaddress.ip_address(text) for text in ("fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16")
-)
+# Metadata services outside the link-local ranges: Alibaba, Oracle, Azure; AWS (IPv6) below.
+_METADATA: Final = frozenset(ipaddress.ip_address(text) for text in ("100.100.100.200", "192.0.0.192", "168.63.129.16"))
+_AWS: Final = ipaddress.ip_network("fd00:ec2::/32")  # metadata, the credentials of EKS pods, time, names
 _THIS_NETWORK: Final = ipaddress.ip_network("0.0.0.0/8")
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _HOST: Final = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?\Z")
@@ -81,11 +80,17 @@ def parse_endpoint(text: str, *, field: str = "endpoint", default_port: int = 44
         raise InvalidField(field=field, reason="holds_query")
     if port == 0:
         raise InvalidField(field=field, reason="bad_port")
-    if "%" in host or (literal(host) is None and not _HOST.match(host)):
+    if "%" in host or (literal(host) is None and not _is_name(host)):
         raise InvalidField(field=field, reason="not_host")
     if re.search(r"(^|/)\.\.?(/|$)|[\\%]", parts.path):
         raise InvalidField(field=field, reason="not_path")
     return Endpoint(host.lower(), port or default_port, parts.path.rstrip("/"))
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host can be a name: its letters, and that no part of it is empty or longer than 63 of them."""
+    labels = host.removesuffix(".").split(".")
+    return _HOST.match(host) is not None and all(0 < len(label) < 64 for label in labels)
 
 
 def literal(host: str) -> Address | None:
@@ -113,7 +118,7 @@ def refusal(address: Address | str, *, allow_loopback: bool) -> str | None:
                 return reason
         if address.ipv4_mapped is not None:
             return None
-    if address in _METADATA:
+    if address in _METADATA or address in _AWS:
         return "metadata"
     if address.is_unspecified or (address.version == 4 and address in _THIS_NETWORK):
         return "unspecified"

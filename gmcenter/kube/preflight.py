@@ -113,6 +113,8 @@ async def _one(stage: Stage, step: Callable[[], Awaitable[Outcome]], seconds: fl
         state, reason, params = "failed", stop.reason, stop.params
     except TimeoutError:
         state, reason, params = "failed", _TIMEOUTS.get(stage, "no_answer"), {"seconds": max(round(seconds), 1)}
+    except OSError:
+        state, reason, params = "failed", "connection_lost", {}
     return StageResult(stage, state, reason, params, round((clock.monotonic() - started) * 1000, 1))
 
 
@@ -158,6 +160,13 @@ class _Answer:
     def is_kubernetes(self) -> bool:
         """An API server answers with a version or with a Status object, whatever it thinks of the caller."""
         return isinstance(self.body, dict) and ("gitVersion" in self.body or self.body.get("kind") == "Status")
+
+
+def _member(body: Any, *path: str) -> Any:
+    """What stands at a path of a JSON document; None where something else than objects lies on the way."""
+    for name in path:
+        body = body.get(name) if isinstance(body, dict) else None
+    return body
 
 
 class _Check:
@@ -305,7 +314,7 @@ class _Check:
             raise _Stop("api_unavailable", status=review.status)
         user = ""
         if review.status in (200, 201) and isinstance(review.body, dict):
-            user = str(review.body.get("status", {}).get("userInfo", {}).get("username", ""))
+            user = str(_member(review.body, "status", "userInfo", "username") or "")[:253]
         elif (await self._call("/api")).status == 401:  # before 1.28 the review does not exist
             raise self._refused()
         if user == "system:anonymous" or (not user and review.status == 403):
@@ -339,9 +348,7 @@ class _Check:
                         "spec": {"resourceAttributes": {"group": group, "resource": resource, "verb": verb}},
                     },
                 )
-            if answer.status not in (200, 201) or not isinstance(answer.body, dict):
-                return False
-            return bool(answer.body.get("status", {}).get("allowed"))
+            return answer.status in (200, 201) and bool(_member(answer.body, "status", "allowed"))
 
         answers = await asyncio.gather(*(may(*one) for one in (*wanted, *as_user)))
         missing = [
@@ -384,7 +391,7 @@ class _Check:
         answer = self._last
         try:
             there = parsedate_to_datetime(answer.date).timestamp() if answer else None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             there = None
         if there is None or answer is None:
             return "warn", "clock_unknown", {}

@@ -57,7 +57,10 @@ def same_origin(headers: dict[bytes, bytes], allowed: frozenset[str]) -> bool:
         return headers.get(b"sec-fetch-site", b"none") in (b"none", b"same-origin")
     text = origin.decode("latin-1")
     host = headers.get(b"host", b"").decode("latin-1").lower()
-    return text in allowed or (bool(host) and urlsplit(text).netloc.lower() == host)
+    try:
+        return text in allowed or (bool(host) and urlsplit(text).netloc.lower() == host)
+    except ValueError:  # no URL at all
+        return False
 
 
 class Gate:

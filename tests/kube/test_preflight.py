@@ -234,6 +234,37 @@ async def test_an_https_server_that_is_no_kubernetes_is_told_so(authority: Autho
     assert results["authentication"].params == {"status": 200}
 
 
+@pytest.mark.parametrize(
+    "answer", [b"null", b"[]", {"status": None}, {"status": "x"}, {"status": {"userInfo": []}}, b"[" * 100_000, b"\xff"]
+)
+async def test_answers_without_the_form_of_kubernetes_end_a_stage_and_not_the_check(
+    authority: Authority, tmp_path: Path, answer: Any
+) -> None:
+    def answers(path: str, _: str) -> tuple[int, Any]:
+        return (200, {"gitVersion": "v1.30.1"}) if path == "/version" else (201, answer)
+
+    with serving(authority, tmp_path, answers) as url:
+        results = await check(Target(url, authority.ca_pem, token=CANARY))
+    assert failed(results) == ("permissions", "permissions_none")
+
+
+async def test_a_server_that_hangs_up_on_everyone_after_the_first_is_told(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, calls = asyncio.open_connection, []
+
+    async def once(*where: Any, **options: Any) -> Any:
+        calls.append(where)
+        if len(calls) > 1:
+            raise ConnectionResetError
+        return await connect(*where, **options)
+
+    monkeypatch.setattr(asyncio, "open_connection", once)
+    with listening(lambda _: None) as port:
+        results = await check(Target(f"https://127.0.0.1:{port}", authority.ca_pem, token=CANARY))
+    assert failed(results) == ("tls", "connection_lost")
+
+
 async def test_a_closed_port_is_told_at_tcp() -> None:
     port = closed_port()
     results = await check(Target(f"https://127.0.0.1:{port}", token=CANARY))

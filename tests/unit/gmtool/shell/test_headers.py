@@ -68,7 +68,7 @@ async def test_the_null_origin_of_a_sandboxed_frame_is_foreign(gate: Gate) -> No
 
 
 @pytest.mark.parametrize(
-    "origin", [b"https://gm.example.evil", b"https://evil.example/gm.example", b"https://gm.example:444"]
+    "origin", [b"https://gm.example.evil", b"https://evil.example/gm.example", b"https://gm.example:444", b"https://["]
 )
 async def test_an_origin_that_only_looks_like_ours_is_foreign(gate: Gate, origin: bytes) -> None:
     assert (await ask(gate, "/gmcapi/v2/x", [(b"origin", origin), (b"host", b"gm.example")], "POST"))[0] == 403
