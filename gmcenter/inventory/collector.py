@@ -8,6 +8,7 @@ stays what it was while the cluster is away.
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -122,7 +123,14 @@ class Collector:
                 self.writer.call(lambda store: store.prune_labels())
 
 
+def prepare() -> None:
+    """Make this process fit for thousands of connections: small buffers, and as many open files as it may have."""
+    small_buffers()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def run(stop: asyncio.Event) -> None:
     """Collect the fleet of this installation until `stop` is set; what `gm collect` runs."""
-    small_buffers()
+    prepare()
     await Collector(_Fleet(), Store(settings().database_url("inventory"))).run(stop)

@@ -72,6 +72,7 @@ class Follower:
         async with aclosing(watch(connection, self.kind, self._place, silent=silent)) as batches:
             async for batch in batches:
                 await self._take(batch)
+                del batch
 
     async def _take(self, batch: Batch) -> None:
         if isinstance(batch, Trouble):

@@ -442,6 +442,11 @@ class Store:
             if count < LARGEST_BATCH:
                 return dropped
 
+    def shrink(self) -> None:
+        """Let go of the pages that a large write has left in memory."""
+        if self.dialect == "sqlite":
+            self._db.run("pragma shrink_memory")
+
     def prune_labels(self) -> int:
         """Drop labels that no row has any more; returns how many."""
         return self._numbers.prune_labels(self._db)

@@ -8,6 +8,7 @@ does not hold up the others.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,7 +25,9 @@ from gmcenter.kube.kinds import Kind
 
 LARGEST, SMALLEST = 1000, 50
 TRANSACTION_SECONDS: Final = 0.05
-ROOM: Final = 4 * LARGEST
+SOURCE_BYTES: Final = 4 << 20  # what one source may have waiting, and all together while each has a little
+TOTAL_BYTES: Final = 64 << 20
+REST_SECONDS: Final = 1.0
 LAG_EVERY: Final = 5.0
 RETRIES: Final = 3
 FIRST_RETRY, LONGEST_RETRY = 0.1, 5.0
@@ -42,6 +45,7 @@ class _Rows:
 
     events: Events
     at: float
+    size: int
 
 
 @dataclass(slots=True)
@@ -101,6 +105,8 @@ class Writer:
         self._ready: deque[Source] = deque()
         self._calls: deque[Callable[[Store], object]] = deque()
         self._stopping = False
+        self._waiting = 0
+        self._swollen = False
         self._largest = LARGEST
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="inventory-writer", daemon=True)
@@ -157,26 +163,32 @@ class Writer:
 
     async def rows(self, source: Source, events: Events, at: float) -> None:
         """Objects of the source, in order. Returns when there is room for more."""
-        self._put(source, _Rows(events, at), len(events))
+        size = sum(memoryview(raw).nbytes for _, raw in events)
+        self._put(source, _Rows(events, at, size), size)
         await source.room.wait()
 
     def close(self, source: Source) -> None:
         """Take nothing more from the source, and forget what is queued."""
         with self._lock:
             source.closed = True
-            source.jobs.clear()
-            source.waiting = 0
+            self._void(source)
         source.room.set()
 
-    def _put(self, source: Source, job: _Job, rows: int = 0) -> None:
+    def _void(self, source: Source) -> None:
+        source.jobs.clear()
+        self._waiting -= source.waiting
+        source.waiting = 0
+
+    def _put(self, source: Source, job: _Job, size: int = 0) -> None:
         with self._lock:
             if source.closed:
                 return
             if not source.jobs:
                 self._ready.append(source)
             source.jobs.append(job)
-            source.waiting += rows
-            if source.waiting >= ROOM:
+            source.waiting += size
+            self._waiting += size
+            if source.waiting >= SOURCE_BYTES or self._waiting >= TOTAL_BYTES:
                 source.room.clear()
             self._lock.notify()
 
@@ -201,21 +213,27 @@ class Writer:
             while not self._calls and not self._ready:
                 if self._stopping:
                     return None
-                self._lock.wait()
+                if not self._lock.wait(REST_SECONDS if self._swollen else None):
+                    return None, self._shrink
             if self._calls:
                 call = self._calls.popleft()
                 return None, lambda: call(self._store)
             source = self._ready.popleft()
             jobs: list[_Job] = []
-            rows = 0
+            rows = size = 0
             while source.jobs and rows < self._largest:
                 job = source.jobs.popleft()
                 jobs.append(job)
-                rows += len(job.events) if isinstance(job, _Rows) else 0
+                if isinstance(job, _Rows):
+                    rows += len(job.events)
+                    size += job.size
             if source.jobs:
                 self._ready.append(source)
-            source.waiting -= rows
-            if source.waiting < ROOM // 2 and not source.room.is_set() and self._loop is not None:
+            source.waiting -= size
+            self._waiting -= size
+            # A source with nothing left may always go on: however full it is elsewhere, nobody stands still.
+            roomy = source.waiting < SOURCE_BYTES // 2 and self._waiting < TOTAL_BYTES
+            if (roomy or not source.waiting) and not source.room.is_set() and self._loop is not None:
                 self._loop.call_soon_threadsafe(source.room.set)
         return source, lambda: self._work(source, jobs)
 
@@ -250,8 +268,7 @@ class Writer:
         self._store.open()
         with self._lock:
             for source in self._ready:
-                source.jobs.clear()
-                source.waiting = 0
+                self._void(source)
             self._ready.clear()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.on_lost)
@@ -270,6 +287,7 @@ class Writer:
                     if source.generation is not None:
                         self._store.end_relist(source.cluster_id, source.kind, source.generation)
                         source.generation = None
+                        self._swollen = True
                     self._say(source, "live", None, at)
                     jobs.pop(0)
                 case _Say(state, error, said_at):
@@ -317,6 +335,14 @@ class Writer:
         if source.said[0] == "live" and started - source.lag_said > LAG_EVERY:
             source.lag_said = started
             self._say(source, *source.said, at, round(clock.epoch() - jobs[0].at, 3))
+
+    def _shrink(self) -> None:
+        """Give back the memory that reading whole lists took; the allocator keeps it otherwise."""
+        self._swollen = False
+        self._store.shrink()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
     def _pace(self, rows: int, took: float) -> None:
         """Fit the batch to what a transaction may take on this machine."""

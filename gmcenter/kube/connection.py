@@ -230,6 +230,7 @@ class Connection:
                 yield b""
                 async for chunk in response.content.iter_any():
                     yield chunk
+                    del chunk
         except (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError) as problem:
             raise self.unreachable(problem) from problem
 

@@ -170,6 +170,7 @@ async def lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[tuple[list[bytes
         rest = found.pop()
         parts, held = ([rest], len(rest)) if rest else ([], 0)
         yield found, clock.epoch()
+        del chunk, found  # a quiet watch would hold its last batch for ever; so in every loop below
 
 
 async def watch(
@@ -196,6 +197,7 @@ async def watch(
             async with aclosing(_once(connection, path, place, silent)) as batches:
                 async for batch in batches:
                     yield batch
+                    del batch
         except Expired:
             place.forget()
         except GMError as error:
@@ -242,6 +244,7 @@ async def _once(connection: Connection, path: str, place: Place, silent: float) 
                 async with aclosing(_streamed(connection, path, place, silent)) as batches:
                     async for batch in batches:
                         yield batch
+                        del batch
             except _NotServed:
                 connection.serves_watch_list = False
             else:
@@ -249,9 +252,11 @@ async def _once(connection: Connection, path: str, place: Place, silent: float) 
         async with aclosing(_paged(connection, path, place)) as pages:
             async for page in pages:
                 yield page
+                del page
     async with aclosing(_follow(connection, path, place, silent)) as batches:
         async for batch in batches:
             yield batch
+            del batch
 
 
 async def _paged(connection: Connection, path: str, place: Place) -> AsyncGenerator[Batch]:
@@ -296,27 +301,26 @@ async def _streamed(connection: Connection, path: str, place: Place, silent: flo
             aclosing(lines(chunks)) as batches,
         ):
             async for found, at in batches:
-                if not initial:
-                    for batch in _changes(connection, place, found, at):
-                        yield batch
-                    continue
-                end = _initial_end(found)
-                for batch in _state(connection, found[: end if end >= 0 else None], at):
+                end = _initial_end(found) if initial else -1
+                told = found[: end if end >= 0 else None] if initial else []
+                for batch in _state(connection, told, at):
                     if begins and isinstance(batch, Changes):
                         yield Initial([], at, True)
                     elif isinstance(batch, Initial):
                         batch.begins = begins
                     begins = False
                     yield batch
-                if end < 0:
-                    continue
-                if begins:
-                    yield Initial([], at, True)
-                initial, begins = False, False
-                place.resource_version, place.last = _bookmarked(connection, found[end]), None
-                yield InitialEnd(place.resource_version, at)
-                for batch in _changes(connection, place, found[end + 1 :], at):
+                    del batch
+                if end >= 0:
+                    if begins:
+                        yield Initial([], at, True)
+                    place.resource_version, place.last = _bookmarked(connection, found[end]), None
+                    yield InitialEnd(place.resource_version, at)
+                    initial, begins, found = False, False, found[end + 1 :]
+                for batch in _changes(connection, place, [] if initial else found, at):
                     yield batch
+                    del batch
+                del found, told
     except UpstreamError as error:
         if initial and error.params.get("upstream_status") in (400, 422):
             raise _NotServed from error
@@ -357,6 +361,8 @@ async def _follow(connection: Connection, path: str, place: Place, silent: float
                     yield Opened(at)
                 for batch in _changes(connection, place, found, at):
                     yield batch
+                    del batch
+                del found
     except UpstreamError as error:
         if error.params.get("upstream_status") == 410:
             raise Expired from error

@@ -27,13 +27,14 @@ from gmcenter.kube.kinds import KINDS
 from gmtool.build import build
 from tests.lab.cache import cache_root
 from tests.lab.cluster import Lab, LabCluster, wait_for
-from tests.support.collecting import CollectorProcess, lab_target
+from tests.support.collecting import QUIET_KINDS, CollectorProcess, lab_target
 from tests.support.fleet import Fleet, raised
 from tests.support.tabs import Tab
 
 SIZE, WRITERS = 10_000, 8
 EVENTS, CHANGES, WATCHED = 5_000, 100, 40
-NAMESPACE, CLUSTER = "load", 1
+NAMESPACE = "load"
+COPIES, RESTING_SECONDS = 100, 15.0
 POD = KINDS["pods"]
 IDLE_PROGRAMS = ("kube-controller-manager", "kube-scheduler", "kwok")
 Result = dict[str, Any]
@@ -57,6 +58,7 @@ async def bench(size: int = SIZE) -> list[Result]:
                     results += await changes(connection, process)
                 finally:
                     process.stop()
+                results += await asyncio.to_thread(many_watches, folder, cluster)
                 with raised(folder / "console") as fleet:
                     results += await shown(connection, cluster, fleet, size)
     return results
@@ -240,6 +242,36 @@ async def drained(connection: Connection, cluster: LabCluster, process: Collecto
             "metric": f"backlog of {events} events written, by the clock",
             "value": round(events / seconds),
             "unit": "1/s",
+        },
+    ]
+
+
+def many_watches(folder: Path, cluster: LabCluster) -> list[Result]:
+    """The same API server as a hundred clusters: what a watch costs that has nothing to tell."""
+    path = folder / "many" / "inventory.db"
+    path.parent.mkdir()
+    process = CollectorProcess.start(path, lab_target(cluster), copies=COPIES, kinds=tuple(QUIET_KINDS))
+    try:
+        process.connect()
+        live = "select count(*) from source where state = 'live'"
+        watches = COPIES * len(QUIET_KINDS)
+        wait_for(lambda: process.inventory.rows(live) == [(watches,)], f"{watches} watches are live", 120, every=0.05)
+        seconds = time.time() - process.connected_at
+        # The collector gives back what the first lists took a second after the last of them.
+        wait_for(lambda: time.time() - process.connected_at > seconds + 3, "it rests", 10)
+        each = (process.memory() - process.memory_before) * 1024 / watches
+        spent, since = process.processor(), time.time()
+        wait_for(lambda: time.time() - since > RESTING_SECONDS, "a while", RESTING_SECONDS + 5)
+        share = (process.processor() - spent) / (time.time() - since)
+    finally:
+        process.stop()
+    return [
+        {"metric": f"memory a watch, of {watches} quiet ones", "value": round(each, 1), "unit": "KiB", "budget": 100},
+        {"metric": f"{watches} watches, connect to live", "value": round(seconds, 1), "unit": "s"},
+        {
+            "metric": f"{watches} watches and {COPIES} probes at rest",
+            "value": round(share * 100, 1),
+            "unit": "% of a core",
         },
     ]
 

@@ -20,14 +20,47 @@ import psutil
 
 from gmcenter.core.settings import Settings, configure
 from gmcenter.fleet import ClusterRef
-from gmcenter.inventory.collector import Collector
+from gmcenter.inventory.collector import Collector, prepare
 from gmcenter.inventory.store import Store
-from gmcenter.kube.connection import Connection, small_buffers
+from gmcenter.kube.connection import Connection
 from gmcenter.kube.kinds import KINDS, Kind
+from gmcenter.kube.objects import Item
+from gmcenter.kube.status import UNKNOWN
 from gmcenter.kube.target import Target
 from tests.lab.cluster import LabCluster
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def _quiet_kind(path: str, name: str) -> Kind:
+    group, version, plural = path.split("/")
+    return Kind(
+        plural, name, Item, columns=(), status=lambda _: UNKNOWN, layout=("name",), tabs=(), menu="", icon="",
+        group=group, version=version,
+    )  # fmt: skip
+
+
+QUIET_KINDS = {
+    kind.plural: kind
+    for kind in (
+        _quiet_kind("/v1/podtemplates", "PodTemplate"),
+        _quiet_kind("/v1/limitranges", "LimitRange"),
+        _quiet_kind("/v1/resourcequotas", "ResourceQuota"),
+        _quiet_kind("/v1/replicationcontrollers", "ReplicationController"),
+        _quiet_kind("/v1/persistentvolumes", "PersistentVolume"),
+        _quiet_kind("/v1/persistentvolumeclaims", "PersistentVolumeClaim"),
+        _quiet_kind("apps/v1/daemonsets", "DaemonSet"),
+        _quiet_kind("apps/v1/statefulsets", "StatefulSet"),
+        _quiet_kind("apps/v1/replicasets", "ReplicaSet"),
+        _quiet_kind("batch/v1/jobs", "Job"),
+        _quiet_kind("batch/v1/cronjobs", "CronJob"),
+        _quiet_kind("networking.k8s.io/v1/ingresses", "Ingress"),
+        _quiet_kind("networking.k8s.io/v1/networkpolicies", "NetworkPolicy"),
+        _quiet_kind("policy/v1/poddisruptionbudgets", "PodDisruptionBudget"),
+        _quiet_kind("autoscaling/v2/horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+    )
+}
+"""Fifteen kinds of which the lab has few objects: what is watched when it is the watches that cost."""
 
 
 @dataclass
@@ -140,8 +173,10 @@ class CollectorProcess:
     connected_at: float = 0.0
 
     @classmethod
-    def start(cls, path: Path, target: Target) -> CollectorProcess:
-        """Start the process up to the moment before it connects."""
+    def start(
+        cls, path: Path, target: Target, *, copies: int = 1, kinds: Sequence[str] = tuple(KINDS)
+    ) -> CollectorProcess:
+        """Start the process up to the moment before it connects; the cluster stands `copies` times in its fleet."""
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.collecting"],
             cwd=ROOT,
@@ -152,7 +187,14 @@ class CollectorProcess:
         )
         assert process.stdin
         assert process.stdout
-        given = {"path": str(path), "endpoint": target.endpoint, "ca_pem": target.ca_pem, "token": target.token}
+        given = {
+            "path": str(path),
+            "endpoint": target.endpoint,
+            "ca_pem": target.ca_pem,
+            "token": target.token,
+            "copies": copies,
+            "kinds": list(kinds),
+        }
         process.stdin.write(json.dumps(given) + "\n")
         process.stdin.flush()
         assert process.stdout.readline() == "ready\n", "the collector did not start"
@@ -186,11 +228,13 @@ class CollectorProcess:
 async def _main() -> None:
     given = json.loads(sys.stdin.readline())
     directory = LabDirectory()
-    directory.put(1, "load", Target(given["endpoint"], given["ca_pem"], token=given["token"]))
+    for number in range(1, given["copies"] + 1):
+        directory.put(number, f"load-{number}", Target(given["endpoint"], given["ca_pem"], token=given["token"]))
     path = Path(given["path"])
     configure(Settings(data=path.parent))
-    small_buffers()
-    store = Store(f"sqlite:///{path}")
+    prepare()
+    kinds = {plural: KINDS.get(plural) or QUIET_KINDS[plural] for plural in given["kinds"]}
+    store = Store(f"sqlite:///{path}", kinds)
     store.open()
     store.close()
     stop = asyncio.Event()
@@ -198,7 +242,7 @@ async def _main() -> None:
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     print(time.time(), flush=True)
-    await Collector(directory, store).run(stop)
+    await Collector(directory, store, list(kinds.values())).run(stop)
 
 
 if __name__ == "__main__":
