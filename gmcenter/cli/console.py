@@ -9,12 +9,13 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from gmcenter.cli.command import fail, language
+from gmcenter.cli.command import UNUSABLE, fail, language
 from gmcenter.cli.supervisor import AlreadyRunning, Program, Supervisor, read_state, sole_owner
 from gmcenter.core import i18n
 from gmcenter.core import settings as config
@@ -107,6 +108,7 @@ def answers(url: str, path: str = "/readyz") -> bool:
 @contextlib.contextmanager
 def holding(data: Path) -> Iterator[None]:
     """Hold the data folder; stops the command, with words, when another console runs there or the port is taken."""
+    ensure_folder(data)
     try:
         with sole_owner(data):
             _check_port()
@@ -115,6 +117,16 @@ def holding(data: Path) -> Iterator[None]:
         _already(data, running.state)
     except NoAnswer as silent:
         fail(i18n.message("cli.up.silent", language(), url=silent, log=data / "log" / "web.log"))
+
+
+def ensure_folder(data: Path) -> None:
+    """Make the data folder; stops the command, with words, when nothing can be written there."""
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data) as probe:
+            probe.write(b"0")
+    except OSError as problem:
+        fail(i18n.message("cli.up.folder", language(), data=data, reason=problem.strerror), UNUSABLE)
 
 
 def refuse_second(data: Path) -> None:

@@ -61,8 +61,10 @@ def read_state(data: Path) -> dict[str, Any]:
         state: dict[str, Any] = json.loads((data / "run.json").read_text())
     except (OSError, ValueError):
         return {}
-    running = started_at(state.get("pid", 0)) == state.get("started")
-    return state if running else {}
+    if not isinstance(state, dict) or not isinstance(pid := state.get("pid"), int):
+        return {}
+    started = started_at(pid)
+    return state if started is not None and started == state.get("started") else {}
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from gmcenter.cli.command import Output, answer, fail, run, say
-from gmcenter.cli.console import ROOT, address, configure, holding, refuse_second, supervise
+from gmcenter.cli.console import ROOT, address, configure, ensure_folder, holding, refuse_second, supervise
 from gmcenter.cli.supervisor import Supervisor, open_log
 from gmcenter.cli.web import build_front_end
 
@@ -45,21 +46,34 @@ def up(
         build_front_end()
         document = {"url": address(), **first_administrator(), "contexts": kubeconfig_contexts()}
 
+        told = False
+
         async def answered(_supervisor: Supervisor) -> None:
+            nonlocal told
+            told = True
             say_once(document, output, show)
 
-        supervise(folder, answered)
+        try:
+            supervise(folder, answered)
+        finally:  # ended before it answered: the administrator is made, and a second start makes none
+            if not told and document["password"]:
+                answer({**document, "url": None}, output, lambda: show_password(document))
 
 
 def show(document: dict[str, Any]) -> None:
     """The address, the sign-in data when they are new, and what could be registered."""
     say("cli.up.address", url=document["url"])
-    if document["password"]:
-        say("cli.up.administrator", username=document["username"], password=document["password"])
+    show_password(document)
     if document["contexts"]:
         say("cli.up.contexts")
         for context in document["contexts"]:
             typer.echo(f"  {context['command']}")
+
+
+def show_password(document: dict[str, Any]) -> None:
+    """The sign-in data, when they are new."""
+    if document["password"]:
+        say("cli.up.administrator", username=document["username"], password=document["password"])
 
 
 def first_administrator() -> dict[str, str | None]:
@@ -81,9 +95,9 @@ def kubeconfig_contexts() -> list[dict[str, str]]:
         try:
             document = YAML(typ="safe", pure=True).load(Path(path))
             names = [str(context["name"]) for context in document.get("contexts") or []]
-        except (OSError, YAMLError, AttributeError, KeyError, TypeError):
+        except (OSError, YAMLError, AttributeError, KeyError, TypeError, ValueError, RecursionError):
             continue
-        found += [{"context": name, "command": f"./gm cluster add --context {name}"} for name in names]
+        found += [{"context": name, "command": f"./gm cluster add --context {shlex.quote(name)}"} for name in names]
     return found
 
 
@@ -92,7 +106,7 @@ def answer_of_child(data: Path, arguments: list[str], output: Output, show: Call
 
     The sign-in data travel through a pipe, never through a file or an argument.
     """
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ensure_folder(data)
     refuse_second(data)
     build_front_end()
     log = open_log(data, "console")
@@ -108,10 +122,18 @@ def answer_of_child(data: Path, arguments: list[str], output: Output, show: Call
             start_new_session=True,
         )
         os.close(writer)
-        text = answers.read()
+        try:
+            text = answers.read()
+        except KeyboardInterrupt:
+            child.terminate()
+            text = answers.read()
     try:
         document: dict[str, Any] = json.loads(text)
     except ValueError:
+        document = {"url": None, "password": None}
+    if document["url"] is None:
+        if document["password"]:
+            answer(document, output, lambda: show_password(document))
         code = child.wait()
         fail((data / "log" / "console.log").read_text(errors="replace")[start:].strip()[-2000:] or f"exit code {code}")
     answer(document, output, lambda: show(document))

@@ -99,4 +99,5 @@ async def _from_kubeconfig(access: Access) -> Target:
     if not name:
         raise InvalidField(field="context", reason="context_needed")
     found = await asyncio.to_thread(parsed.target, name)
+    target.check_server_name(access.tls_server_name)
     return replace(found, tls_server_name=access.tls_server_name) if access.tls_server_name else found

@@ -81,8 +81,7 @@ def build(
     url = parse_endpoint(endpoint).url
     token, certificate_pem, key_pem = token.strip(), certificate_pem.strip(), key_pem.strip()
     ca_pem = normalised_certificates(ca_pem, field_name="caPem") if ca_pem.strip() else ""
-    if tls_server_name and literal(tls_server_name) is None:
-        parse_endpoint(f"https://{tls_server_name}", field="tlsServerName")
+    check_server_name(tls_server_name)
     if token and (certificate_pem or key_pem):
         raise InvalidField(field="token", reason="token_and_certificate")
     if token:
@@ -95,9 +94,21 @@ def build(
     key = _load_key(key_pem)
     leaf = x509.load_pem_x509_certificates(certificate_pem.encode())[0]
     spelling = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if key.public_key().public_bytes(*spelling) != leaf.public_key().public_bytes(*spelling):
+    try:
+        certified = leaf.public_key().public_bytes(*spelling)
+    except (ValueError, UnsupportedAlgorithm):
+        raise InvalidField(field="certificate", reason="not_certificate") from None
+    if key.public_key().public_bytes(*spelling) != certified:
         raise InvalidField(field="key", reason="key_of_other_certificate")
     return Target(url, ca_pem, certificate_pem=certificate_pem, key_pem=key_pem + "\n", tls_server_name=tls_server_name)
+
+
+def check_server_name(name: str) -> None:
+    """Refuse what no certificate names (a port, a path). Raises InvalidField naming tlsServerName."""
+    if not name or literal(name) is not None:
+        return
+    if parse_endpoint(f"https://{name}", field="tlsServerName").host != name.lower():
+        raise InvalidField(field="tlsServerName", reason="not_host")
 
 
 def unsealed(sealed_form: bytes, *, endpoint: str, ca_pem: str, tls_server_name: str) -> Target:

@@ -160,3 +160,10 @@ def test_a_state_that_a_dead_supervisor_left_is_not_believed(tmp_path: Path) -> 
     (tmp_path / "run.json").write_text(json.dumps({"pid": os.getpid(), "started": 1, "programs": {}}))
     assert read_state(tmp_path) == {}
     assert stop_running(tmp_path) is False
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"pid": null}', '{"pid": -1, "started": null}', '{"pid": 99999999}'])
+def test_a_state_that_is_none_stops_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text)
+    assert read_state(tmp_path) == {}
+    assert stop_running(tmp_path) is False

@@ -119,6 +119,9 @@ REFUSALS: list[tuple[str, dict[str, Any], dict[str, Any] | None, dict[str, Any]]
     ("kubeconfig_bad_part", {"certificate-authority-data": "***"}, None, {"reason": "not_base64_pem"}),
     ("kubeconfig_bad_part", {"certificate-authority-data": "aGVsbG8="}, None, {"reason": "not_certificate"}),
     ("kubeconfig_bad_part", {}, {"token": "two words"}, {"part": "token", "reason": "not_token"}),
+    ("kubeconfig_bad_part", {"tls-server-name": "kubernetes:443"}, None, {"part": "tlsServerName"}),
+    ("kubeconfig_bad_part", {"tls-server-name": "kube/api"}, None, {"part": "tlsServerName"}),
+    ("kubeconfig_bad_part", {"tls-server-name": "a..b"}, None, {"part": "tlsServerName"}),
 ]
 
 
