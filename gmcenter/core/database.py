@@ -70,13 +70,15 @@ def create_engine(url: str) -> AsyncEngine:
 
 
 _engine: AsyncEngine | None = None
+_engine_url = ""
 
 
 def system_engine() -> AsyncEngine:
-    """The engine of this process's system database."""
-    global _engine
-    if _engine is None:
-        _engine = create_engine(settings().database_url("system"))
+    """The engine of this process's system database; another one when the settings name another database."""
+    global _engine, _engine_url
+    url = settings().database_url("system")
+    if _engine is None or _engine_url != url:
+        _engine, _engine_url = create_engine(url), url
     return _engine
 
 

@@ -32,7 +32,6 @@ def all_errors(base: type[errors.GMError] = errors.GMError) -> list[type[errors.
 @pytest.mark.parametrize("language", i18n.LANGUAGES)
 def test_every_error_has_words_in_both_languages(kind: type[errors.GMError], language: str) -> None:
     assert i18n.has(f"error.{kind.code}", language), kind.code
-    assert kind().problem(language)["title"] != f"error.{kind.code}"
 
 
 def test_a_problem_document_names_field_rule_and_remedy() -> None:

@@ -79,10 +79,8 @@ def test_our_own_claims_pass_so_that_the_refusals_below_mean_something() -> None
 @pytest.mark.parametrize(
     "changes",
     [
-        {"exp": int(time.time()) - 1},
         {"aud": "someone-else"},
         {"iss": "someone-else"},
-        {"iat": int(time.time()) + 600},
         {"sub": "admin"},
         {"exp": "soon"},
         {"aud": ["gmcapi", 7]},
@@ -92,6 +90,11 @@ def test_our_own_claims_pass_so_that_the_refusals_below_mean_something() -> None
 )
 def test_wrong_expired_or_missing_claims_are_refused(changes: dict[str, Any]) -> None:
     assert refused(signed(claims(**changes)))
+
+
+@pytest.mark.parametrize(("claim", "seconds"), [("exp", -1), ("iat", 600)])
+def test_times_that_are_past_or_to_come_are_refused(claim: str, seconds: int) -> None:
+    assert refused(signed(claims(**{claim: int(time.time()) + seconds})))
 
 
 def test_a_token_signed_with_another_key_is_refused() -> None:
