@@ -15,9 +15,9 @@ from fastapi import APIRouter, Request, Response
 from gmcenter.api import openapi, streams
 from gmcenter.api.errors import NotAcceptable
 from gmcenter.api.render import Renderer, freshness
-from gmcenter.api.yaml import as_yaml
 from gmcenter.core.errors import InvalidField, UnknownParameter
 from gmcenter.core.wire import json_bytes
+from gmcenter.core.yaml import as_yaml
 from gmcenter.identity import policy, scope
 from gmcenter.identity.actor import Actor
 from gmcenter.identity.dependencies import CurrentActor

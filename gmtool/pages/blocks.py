@@ -6,13 +6,13 @@ here, a function a tab, out of the kind's declaration and the object's body. Onl
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import yaml
-
+from gmcenter.core.yaml import as_yaml
 from gmcenter.inventory import service
 from gmcenter.kube.kinds import KINDS, Column, ColumnType, Kind, by_kind
 from gmtool.live import frames
@@ -54,7 +54,7 @@ async def compose(topic: DetailTopic) -> dict[str, Any]:
         "fresh": frames.fresh(found.freshness),
     }
     if topic.tab == "yaml":
-        made["yaml"] = to_yaml(body)
+        made["yaml"] = await asyncio.to_thread(to_yaml, body)
     else:
         made["blocks"] = TABS[topic.tab](Found(topic, kind, row, body, found.involves, found.events))
     return made
@@ -64,9 +64,7 @@ def to_yaml(body: Body) -> str:
     """The object as YAML, its fields in the order in which people write them."""
     first = ("apiVersion", "kind", "metadata", "type", "spec")
     ordered = {key: body[key] for key in first if key in body} | {k: v for k, v in body.items() if k not in first}
-    return yaml.dump(
-        ordered, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, allow_unicode=True, width=2**30
-    )
+    return as_yaml(ordered)
 
 
 class Found:

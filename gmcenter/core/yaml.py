@@ -1,4 +1,4 @@
-"""The raw object of a detail as YAML."""
+"""Objects as YAML: the one writer, for the REST API and the portal."""
 
 from __future__ import annotations
 
