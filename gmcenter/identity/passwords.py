@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -30,7 +31,19 @@ def make_hasher() -> Any:
 
 
 _hasher: Any = make_hasher()
+_loading = threading.Lock()
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="gm-password")
+
+
+def _loaded() -> Any:
+    """The hash with the library behind it, which the first sign-in of a process loads.
+
+    passlib puts its methods in place while it loads: one that was looked up before is refused, so nobody may look
+    them up earlier, neither we nor the other thread.
+    """
+    with _loading:
+        _hasher.set_backend()
+    return _hasher
 
 
 def normalised(password: str) -> str:
@@ -70,7 +83,7 @@ def _nobodys_hash() -> str:
 async def hashed(password: str) -> str:
     """The argon2id hash of a password, as text with its parameters and salt."""
     text = normalised(password)
-    return await asyncio.get_running_loop().run_in_executor(_threads, lambda: str(_hasher.hash(text)))
+    return await asyncio.get_running_loop().run_in_executor(_threads, lambda: str(_loaded().hash(text)))
 
 
 async def verified(password: str, stored: str | None) -> bool:
@@ -82,10 +95,11 @@ async def verified(password: str, stored: str | None) -> bool:
     fits = len(text) <= LONGEST
 
     def verify() -> bool:
+        hasher = _loaded()
         try:
-            matches = bool(_hasher.verify(text[:LONGEST], stored if stored is not None else _nobodys_hash()))
+            matches = bool(hasher.verify(text[:LONGEST], stored if stored is not None else _nobodys_hash()))
         except ValueError:  # a hash that we did not write: nobody's password
-            _hasher.verify("", _nobodys_hash())
+            hasher.verify("", _nobodys_hash())
             return False
         return matches and fits and stored is not None
 

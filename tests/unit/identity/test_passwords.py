@@ -2,6 +2,8 @@
 
 import asyncio
 import statistics
+import subprocess
+import sys
 import time
 import unicodedata
 
@@ -142,3 +144,21 @@ async def test_a_known_and_an_unknown_user_cost_the_same_work() -> None:
     pairs = [(await cost(stored), await cost(None)) for _ in range(5)]
     known, unknown = (statistics.median(side) for side in zip(*pairs, strict=True))
     assert 0.5 < known / unknown < 2.0
+
+
+FIRST = """
+import asyncio
+
+from gmcenter.identity import passwords
+
+async def main():
+    print(await asyncio.gather(*(passwords.verified("any password", None) for _ in range(2))))
+
+asyncio.run(main())
+"""
+
+
+def test_the_first_passwords_of_a_process_may_be_those_of_nobody() -> None:
+    """In a process of its own: here the library behind the hash was loaded long ago."""
+    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("[False, False]", 0), done.stderr
