@@ -86,7 +86,7 @@ class Probe:
         try:
             answer = await self._connection.request("GET", "/version", seconds=self._seconds, limit=1 << 16)
             return _decode_version(answer.body).git_version
-        except (UpstreamError, msgspec.DecodeError):
+        except (UpstreamError, msgspec.DecodeError, RecursionError):
             return self._version
 
 
@@ -96,5 +96,5 @@ def _skew(answer: Answer, middle: float) -> int | None:
     """
     try:
         return round(parsedate_to_datetime(answer.headers["date"]).timestamp() + 0.5 - middle)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import asyncio.sslproto
 import errno
+import re
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
@@ -38,6 +39,8 @@ _VERIFY_REASONS: Final = {
     **dict.fromkeys((62, 64), "name_mismatch"),
 }
 _UNREACHABLE: Final = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN))
+
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 Params = Mapping[str, str]
 
@@ -206,7 +209,7 @@ class Connection:
         answer = await self.request("GET", path, params=params, seconds=seconds)
         try:
             return msgspec.json.decode(answer.body)
-        except msgspec.DecodeError as problem:
+        except (msgspec.DecodeError, RecursionError) as problem:
             raise self._upstream(answer.status, "NotJSON", str(problem)) from problem
 
     async def stream(
@@ -263,11 +266,11 @@ class Connection:
         raw = await response.content.read(ERROR_BYTES)
         try:
             status = _decode_status(raw)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             status = _Status(message=raw[:200].decode("utf-8", "replace").strip() or response.reason)
         if response.status == 429:
-            after = response.headers.get("Retry-After", "")
-            raise RateLimited(cluster=self.cluster, retry_after=min(int(after), 300) if after.isdigit() else 1)
+            after = _SECONDS.fullmatch(response.headers.get("Retry-After", ""))
+            raise RateLimited(cluster=self.cluster, retry_after=min(int(after[0]), 300) if after else 1)
         raise self._upstream(response.status, status.reason or "", status.message or "")
 
     def _upstream(self, status: int, code: str, message: str) -> UpstreamError:

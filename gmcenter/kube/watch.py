@@ -140,7 +140,7 @@ class Place:
         if self.last is not None:
             try:
                 self.resource_version = _decode_marked(self.last).metadata.resource_version or self.resource_version
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 self.resource_version = None
             self.last = None
         return self.resource_version
@@ -271,7 +271,7 @@ async def _paged(connection: Connection, path: str, place: Place) -> AsyncGenera
             raise
         try:
             page = _decode_list(answer.body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise _unreadable(connection, error) from error
         at = clock.epoch()
         yield Initial(page.items or [], at, begins)
@@ -379,7 +379,7 @@ def _events(connection: Connection, found: list[bytes]) -> list[_Event]:
     """Events of whole lines. Raises UpstreamError for what is none."""
     try:
         return [_decode_event(line) for line in found if line]
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:  # the latter for what is nested too deeply
         raise _unreadable(connection, error) from error
 
 
@@ -387,7 +387,7 @@ def _failed(connection: Connection, raw: msgspec.Raw) -> Exception:
     """What an ERROR event stands for."""
     try:
         failure = _decode_failure(raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return Expired()
     if failure.code == 410 or failure.reason in ("Expired", "Gone"):
         return Expired()
