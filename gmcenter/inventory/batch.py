@@ -11,11 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import orjson
+
 from gmcenter.inventory.driver import Connection, Dialect, array, member
 from gmcenter.inventory.schema import BASE_COLUMNS, KindTable
 
 LARGEST_BATCH = 1000
 COMPRESSION = 1
+LONGEST_NAME, LONGEST_VALUE = 800, 2400
+"""Bytes of a text and of a column where an index cannot take more: three in one of PostgreSQL may have 2,704."""
 
 Item = TypeVar("Item")
 Pairs = Mapping[tuple[str, str], int]
@@ -178,23 +182,39 @@ def is_newer(version: str, than: str) -> bool:
 
 
 def storable(row: Row) -> Row:
-    """A row without what JSON may hold and neither database can: a NUL or half of a surrogate pair."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, str):
-            return value.replace("\0", "").encode("utf-8", "replace").decode()
-        if isinstance(value, list):
-            return [clean(part) for part in value]
-        return value
-
+    """A row without what JSON may hold and a database cannot: a NUL, half of a surrogate pair, a text that is too long
+    for an index of PostgreSQL. The body has it all.
+    """
     return replace(
         row,
-        namespace=clean(row.namespace),
-        name=clean(row.name),
-        labels={clean(key): clean(value) for key, value in row.labels.items()},
-        values=tuple(clean(value) for value in row.values),
-        status=clean(row.status),
+        uid=storable_text(row.uid),
+        namespace=storable_text(row.namespace),
+        name=storable_text(row.name),
+        resource_version=storable_text(row.resource_version),
+        labels={storable_text(key): storable_text(value) for key, value in row.labels.items()},
+        values=tuple(_storable_value(value) for value in row.values),
+        status=storable_text(row.status),
     )
+
+
+def storable_text(text: str, most: int = LONGEST_NAME) -> str:
+    """A text as either database can hold it, in at most so many bytes."""
+    return text.replace("\0", "").encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+
+
+def _storable_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable_text(value, LONGEST_VALUE)
+    if not isinstance(value, list):
+        return value
+    kept: list[Any] = []
+    room = LONGEST_VALUE
+    for part in map(_storable_value, value):
+        room -= len(orjson.dumps(part)) + 1
+        if room < 0:
+            break
+        kept.append(part)
+    return kept
 
 
 def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

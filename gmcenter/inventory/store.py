@@ -23,6 +23,7 @@ from typing import Any
 
 import orjson
 import psycopg
+from psycopg.errors import ProgramLimitExceeded
 
 from gmcenter.core import clock
 from gmcenter.core.log import get_logger
@@ -37,6 +38,7 @@ from gmcenter.inventory.batch import (
     chunks,
     is_newer,
     storable,
+    storable_text,
 )
 from gmcenter.inventory.driver import (
     Connection,
@@ -184,8 +186,9 @@ class Store:
             at = as_of if number == len(parts) - 1 else None
             try:
                 seq = self._apply(cluster_id, kind, rows, gone, generation, at) or seq
-            except (UnicodeEncodeError, orjson.JSONEncodeError, psycopg.DataError):
-                seq = self._apply(cluster_id, kind, [storable(row) for row in rows], gone, generation, at) or seq
+            except (UnicodeEncodeError, orjson.JSONEncodeError, psycopg.DataError, ProgramLimitExceeded):
+                rows, gone = [storable(row) for row in rows], [storable_text(uid) for uid in gone]
+                seq = self._apply(cluster_id, kind, rows, gone, generation, at) or seq
         return seq
 
     def _apply(

@@ -393,3 +393,37 @@ def test_versions_and_bodies_of_a_broken_api_server_stop_nobody(inventory: Inven
     assert found["u0"] == {"text": "\ufffd\ufffd"}
     assert found["u1"]["number"] == found["u2"]["number"] == float("inf")
     assert found["u3"] == {"number": 7}, "an older version must not replace a newer one"
+
+
+ENDLESS = random.Random(1).randbytes(10_000).hex()
+"""A text that no compression makes short enough for an index."""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"uid": "u\0"},
+        {"resource_version": "\0"},
+        {"resource_version": ENDLESS},
+        {"uid": ENDLESS},
+        {"name": ENDLESS},
+        {"namespace": ENDLESS},
+        {"status": ENDLESS},
+        {"labels": {ENDLESS: ENDLESS}},
+        {"text": ENDLESS},
+        {"text": "가" + ENDLESS[:2500]},
+        {"tags": [ENDLESS[at : at + 100] for at in range(0, len(ENDLESS), 100)]},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_a_text_that_a_database_cannot_hold_or_index_does_not_stop_its_source(
+    inventory: Inventory, given: dict[str, Any]
+) -> None:
+    odd = row(**{"uid": "u", **given})
+    inventory.store.apply(1, THING, [odd, row("other")])
+    states = inventory.readers.run_now(lambda db: db.rows("select sum(n) from counter where cluster = 1"))
+    assert states[0][0] == 2
+    inventory.store.apply(1, THING, [], [odd.uid])
+    left = inventory.readers.run_now(lambda db: db.rows("select uid from k_things"))
+    if odd.uid in ("u", "u\0"):  # a longer one that was cut goes with the next whole list
+        assert [found[0] for found in left] == ["other"]
