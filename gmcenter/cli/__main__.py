@@ -75,5 +75,33 @@ def main(version: bool = typer.Option(False, "--version", help="Print the versio
         raise typer.Exit
 
 
+def start() -> None:
+    """Run a command; a setting that cannot be read ends it with its name and why, not with a traceback."""
+    try:
+        gm(prog_name="gm")
+    except ValueError as problem:
+        if not (wrong := _settings_of(problem)):
+            raise
+        from gmcenter.cli.command import UNUSABLE, language
+        from gmcenter.core.i18n import message
+
+        for name, reason in wrong:
+            typer.secho(f"gm: {message('cli.setting', language(), name=name, reason=reason)}", fg="red", err=True)
+        raise SystemExit(UNUSABLE) from None
+
+
+def _settings_of(problem: ValueError) -> list[tuple[str, str]]:
+    """The settings that an error is about, each with what is wrong with it; none for another error."""
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
+    if isinstance(problem, SettingsError):
+        return [("GM_*", str(problem))]
+    if not isinstance(problem, ValidationError) or problem.title != "Settings":
+        return []
+    found = problem.errors(include_url=False, include_input=False)
+    return [("_".join(("GM", *map(str, error["loc"]))).upper(), error["msg"]) for error in found]
+
+
 if __name__ == "__main__":
-    gm(prog_name="gm")
+    start()

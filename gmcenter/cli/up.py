@@ -135,7 +135,8 @@ def answer_of_child(data: Path, arguments: list[str], output: Output, show: Call
         if document["password"]:
             answer(document, output, lambda: show_password(document))
         code = child.wait()
-        fail((data / "log" / "console.log").read_text(errors="replace")[start:].strip()[-2000:] or f"exit code {code}")
+        why = (data / "log" / "console.log").read_text(errors="replace")[start:].strip()[-2000:]
+        fail(why.removeprefix("gm: ") or f"exit code {code}")
     answer(document, output, lambda: show(document))
 
 

@@ -57,6 +57,14 @@ def test_an_unknown_command_is_wrong_usage() -> None:
     assert "bench" in answer.stderr
 
 
+@pytest.mark.parametrize(("name", "text"), [("GM_PORT", "abc"), ("GM_ORIGINS", "x")])
+def test_a_setting_that_cannot_be_read_is_told_in_words(name: str, text: str) -> None:
+    found = gm("user", "list", **{name: text})
+    assert found.returncode == 3
+    assert name.removeprefix("GM_").lower() in found.stderr.lower()
+    assert "Traceback" not in found.stderr
+
+
 def test_down_with_nothing_running_is_no_failure(tmp_path: Path) -> None:
     answer = gm("down", "--data", str(tmp_path))
     assert (answer.returncode, str(tmp_path) in answer.stdout) == (0, True), answer.stderr
