@@ -24,6 +24,8 @@ AGES_SECONDS = 5.0
 """How often ages alone are sent; between two of them the browser counts by itself."""
 SOURCES_SECONDS = 2.0
 """How often sources are looked at though nothing was announced: silence announces nothing."""
+COUNTS_SECONDS = 2.0
+"""How often the counts of kinds are read."""
 NOT_READY_SECONDS = 1.0
 STATES = ("source", "cluster", "begin")
 """Operations of the feed that say how sources and clusters are doing."""
@@ -158,6 +160,36 @@ def aged(now: frames.Vars, before: frames.Vars | None) -> tuple[Frame, frames.Va
         if quiet and (now["now"] - before["now"] < AGES_SECONDS or now["sources"] == before["sources"]):
             return Frame({"fresh": before}, None), before
     return Frame({"fresh": now}, {"fresh": now}), now
+
+
+@dataclass(frozen=True)
+class CountsTopic:
+    """How many objects of some kinds there are, for the tabs over their lists. Numbers alone hurry nobody: they are
+    read on their own time, and not for every change.
+    """
+
+    scope: Scope
+    kinds: tuple[str, ...]
+    clusters: tuple[str, ...] = ()
+    period: ClassVar[float | None] = COUNTS_SECONDS
+
+    @property
+    def key(self) -> Hashable:
+        return ("counts", self.scope, self.kinds, self.clusters)
+
+    def touched(self, change: Change) -> bool:  # noqa: ARG002
+        return False
+
+    async def read(self, before: Any) -> tuple[Frame, Any]:
+        try:
+            now = await service.counters(self.scope, self.kinds, self.clusters)
+        except NoInventory:
+            return Frame({"counts": before or {}}, None), before
+        made = {"counts": now}
+        return Frame(made, made if now != before else None), now
+
+    def rescoped(self, scope: Scope) -> CountsTopic:
+        return replace(self, scope=scope)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from gmcenter.inventory.service import ListQuery
 from gmcenter.kube.kinds import KINDS, Column, ColumnType, Kind, describe
 from gmtool.live.fleet import Fleet
 from gmtool.live.subscription import look, look_away
-from gmtool.live.topics import DetailTopic, FreshTopic, ListTopic
+from gmtool.live.topics import CountsTopic, DetailTopic, FreshTopic, ListTopic
 from gmtool.pages import Page, blocks
+from gmtool.shell import navigation
 from gmtool.shell.guard import actor, requires
 from gmtool.shell.i18n import t
 from gmtool.shell.layout import layout
@@ -96,6 +97,7 @@ class KindPage(rx.State):
     patch: dict[str, Any] = {}
     fresh: dict[str, Any] = {}
     detail: dict[str, Any] = {}
+    counts: dict[str, int] = {}
     problem: dict[str, Any] = {}
 
     @requires("kinds.list")
@@ -120,6 +122,11 @@ class KindPage(rx.State):
         query = query_of(kind, params)
         await look(self, "fresh", FreshTopic(mine, kind.plural, query.clusters))
         await look(self, "list", ListTopic(mine, query))
+        place = navigation.locate(kind.menu)
+        if place and place[1].tabs:
+            await look(self, "counts", CountsTopic(mine, place[1].tabs, query.clusters))
+        else:
+            look_away(self, "counts")
 
     @requires("kinds.list")
     async def export(self, keys: list[str], headings: list[str]) -> Any:
@@ -144,7 +151,7 @@ class KindPage(rx.State):
         return rx.download(data=to_csv(columns, headings, rows), filename=name)
 
     def _refused(self, problem: dict[str, Any]) -> None:
-        look_away(self, "list", "detail", "fresh")
+        look_away(self, "list", "detail", "fresh", "counts")
         self.problem = problem
         if problem["status"] != 400:  # else the rows of the question before stay, dimmed
             self.page, self.patch, self.detail = {}, {}, {}
@@ -175,6 +182,7 @@ def kind_page(kind: Kind) -> Callable[[], rx.Component]:
             path=kind.menu,
             title=declared["labelKey"],
             lamp=lamp(Fleet.fresh),
+            counts=KindPage.counts,
         )
 
     page.__name__ = f"{kind.plural}_page"

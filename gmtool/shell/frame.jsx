@@ -4,7 +4,7 @@ import { Link, useLocation, useNavigate } from "react-router";
 import "@fontsource-variable/noto-sans-kr";
 import "@fontsource-variable/noto-sans-mono";
 import { ColorModeContext, EventLoopContext } from "$/utils/context-registry";
-import { setLanguage, text, useLanguage } from "$/public/external/gmtool/shell/i18n/i18n.js";
+import { number, setLanguage, text, useLanguage } from "$/public/external/gmtool/shell/i18n/i18n.js";
 import { Icon } from "./icons.jsx";
 import { Logo } from "./logo.jsx";
 
@@ -193,8 +193,9 @@ export function PageTitle({ crumbs, title }) {
 }
 
 /** The kinds that share a line of the menu, as tabs that are links. */
-export function KindTabs({ tabs }) {
+export function KindTabs({ tabs, counts }) {
   const t = useT();
+  const language = useLanguage();
   const location = useLocation();
   const search = useSearch();
   const here = clean(location.pathname);
@@ -203,6 +204,7 @@ export function KindTabs({ tabs }) {
       {tabs.map((tab) => (
         <Link key={tab.path} to={scoped(tab.path, search)} className={here === tab.path ? "on" : ""} aria-current={here === tab.path ? "page" : undefined}>
           {t(tab.label)}
+          <span className="n" aria-hidden={counts?.[tab.kind] === undefined}>{counts?.[tab.kind] === undefined ? "" : number(language, counts[tab.kind])}</span>
         </Link>
       ))}
     </nav>

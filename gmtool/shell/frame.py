@@ -65,6 +65,7 @@ class KindTabs(_Part):
 
     tag = "KindTabs"
     tabs: rx.Var[list[dict[str, Any]]]
+    counts: rx.Var[dict[str, int]]
 
 
 class LanguageButton(_Part):

@@ -50,11 +50,13 @@ def layout(
     crumbs: Sequence[str | rx.Var[str]] = (),
     lamp: rx.Component | None = None,
     pickers: bool = True,
+    counts: rx.Var[dict[str, int]] | None = None,
 ) -> rx.Component:
     """A page in its frame.
 
     `path` is the page's place in the menu (navigation.MENU). `title` is a translation key or a Var; without it the
     menu's own word is the title. `crumbs` are added behind the menu's section. `lamp` stands in for the fleet's.
+    `counts` are the numbers beside the tabs, by kind.
     """
     place = navigation.locate(path)
     words = [c if isinstance(c, rx.Var) else t(c) for c in crumbs]
@@ -83,7 +85,7 @@ def layout(
                 class_name="head",
             ),
             rx.el.main(
-                frame.KindTabs.create(tabs=tabs) if tabs else rx.fragment(),
+                frame.KindTabs.create(tabs=tabs, counts={} if counts is None else counts) if tabs else rx.fragment(),
                 rx.el.div(*children, class_name="gm-page"),
                 class_name="main",
                 id="gm-main",

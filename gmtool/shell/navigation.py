@@ -109,7 +109,9 @@ def tree() -> list[dict[str, Any]]:
                     "path": entry.path,
                     "icon": entry.icon,
                     "roles": [role for role in ROLES if visible(entry, role)],
-                    "tabs": [{"label": f"kind.{tab}.title", "path": KINDS[tab].menu} for tab in entry.tabs],
+                    "tabs": [
+                        {"kind": tab, "label": f"kind.{tab}.title", "path": KINDS[tab].menu} for tab in entry.tabs
+                    ],
                     "search": entry.search,
                 }
                 for entry in section.entries

@@ -17,6 +17,7 @@ def script(name: str) -> str:
 HELPERS = (
     "base.jsx",
     "cells.jsx",
+    "cut.js",
     "export.js",
     "icons.jsx",
     "list.css",

@@ -2,6 +2,7 @@
 import { useCallback, useContext, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { EventLoopContext } from "$/utils/context-registry";
 import { age, ago, has, iso, number, text, useLanguage, when } from "$/public/external/gmtool/shell/i18n/i18n.js";
+import { cutMiddle } from "./cut.js";
 import { Icon } from "./icons.jsx";
 
 /** The reader's language with the functions that speak it. */
@@ -89,10 +90,19 @@ export function useOffline() {
 
 const tailOf = (name) => (name.length > 30 ? 9 : 6);
 
-/** A name that is cut in the middle when it does not fit; whole in the title. */
-export function Cut({ text: whole }) {
+/** A name that is cut in the middle when it does not fit; whole in the title. With `room`, by the width of its letters. */
+export function Cut({ text: whole, room, weight }) {
   if (whole === null || whole === undefined || whole === "") return <span className="f">–</span>;
   const name = String(whole);
+  if (room) {
+    const parts = cutMiddle(name, room, weight);
+    if (!parts) return <span className="gm-whole" title={name}>{name}</span>;
+    return (
+      <span className="gm-whole" title={name}>
+        {parts[0]}<span className="gm-gone">{name.slice(parts[0].length, name.length - parts[1].length)}</span>{parts[1]}
+      </span>
+    );
+  }
   const tail = tailOf(name);
   if (name.length <= tail + 6) return <span className="gm-mid" title={name}>{name}</span>;
   return (
@@ -144,18 +154,24 @@ export function CopyButton({ value, label, className = "" }) {
 
 // --- states: an icon, a word and a colour, never one alone ---
 
+const LONG = 13; // letters of a word beside which "away" has no place in a narrow column: its sign says it
+
 const SIGNS = { good: "circle-check", busy: "loader-circle", warn: "triangle-alert", bad: "circle-x", away: "unplug" };
 
 export function signOf(state) {
   return SIGNS[state] ?? "info";
 }
 
+// A parameter may itself be words: {key, params}.
+const spoken = (words, params) =>
+  params && Object.fromEntries(Object.entries(params).map(([name, value]) => [name, value?.key ? words.t(value.key, value.params) : value]));
+
 /** The word of a status in the reader's language; a reason that Kubernetes gave stays as it is. */
 export function statusWord(words, status, past = false, params = undefined) {
   if (!status) return "–";
   const key = `status.${String(status).replaceAll(" ", "_")}`;
   if (past && words.has(`${key}.was`)) return words.t(`${key}.was`);
-  const word = words.has(key) ? words.t(key, params) : String(status);
+  const word = words.has(key) ? words.t(key, spoken(words, params)) : String(status);
   return past ? words.t("ui.was", { status: word }) : word;
 }
 
@@ -163,20 +179,22 @@ export function statusWord(words, status, past = false, params = undefined) {
 export function Status({ status, state, away = false, asOf, params, short = false }) {
   const words = useWords();
   if (away) {
+    const was = status ? statusWord(words, status, true) : null;
     return (
       <>
-        <span className="chip away" title={String(status ?? "")}>
+        <span className={`chip away${was?.length > LONG ? " long" : ""}`} title={[words.t("state.away"), was].filter(Boolean).join(" · ")}>
           <Icon name="unplug" size="xs" />
-          {[short ? null : words.t("state.away"), status ? statusWord(words, status, true) : null].filter(Boolean).join(" · ")}
+          {short ? null : <span className={was ? "gm-aw" : undefined}>{words.t("state.away")}{was ? " · " : null}</span>}
+          {was ? <span className="cut">{was}</span> : null}
         </span>{" "}
-        {asOf ? <Age at={asOf} past className="micro" /> : null}
+        {asOf ? <Age at={asOf} past className="micro nw" /> : null}
       </>
     );
   }
   return (
     <span className={`chip ${state ?? "plain"}`} title={String(status ?? "")}>
       <Icon name={signOf(state)} size="xs" />
-      {statusWord(words, status, false, params)}
+      <span className="cut">{statusWord(words, status, false, params)}</span>
     </span>
   );
 }

@@ -29,7 +29,7 @@ function Until({ at }) {
   );
 }
 
-function Value({ column, value, row, asOf }) {
+function Value({ column, value, row, asOf, room }) {
   const words = useWords();
   if (column.type === "status") return <Status status={value} state={row._state} away={row._away} asOf={asOf} params={row.statusParams} />;
   if (value === null || value === undefined || value === "") return <span className="f">–</span>;
@@ -56,12 +56,12 @@ function Value({ column, value, row, asOf }) {
       return <span className={want !== undefined && have !== want && !row._away ? "twarn" : undefined}>{String(value)}</span>;
     }
     default:
-      return /\s/.test(value) ? <span title={value}>{value}</span> : <Cut text={value} />; // sentences are cut at their end
+      return /\s/.test(value) ? <span title={value}>{value}</span> : <Cut text={value} room={room} />; // sentences are cut at their end
   }
 }
 
 /** One cell; the first column of a list is the object's name, which opens it. */
-export function Cell({ column, row, asOf, href, onOpen, isName }) {
+export function Cell({ column, row, asOf, href, onOpen, isName, room, bold }) {
   if (isName) {
     const open = (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey) {
@@ -75,15 +75,22 @@ export function Cell({ column, row, asOf, href, onOpen, isName }) {
     return (
       <td className="gm-name">
         <a href={href} onClick={open} tabIndex={-1}>
-          <Cut text={row[column.key]} />
+          <Cut text={row[column.key]} room={room} weight={bold ? 700 : 400} />
         </a>
         <CopyButton value={String(row[column.key] ?? "")} />
       </td>
     );
   }
+  if (column.type === "status") {
+    return (
+      <td>
+        <div className="gm-st"><Value column={column} value={row[column.key]} row={row} asOf={asOf} /></div>
+      </td>
+    );
+  }
   return (
     <td className={isRight(column.type) ? "r" : undefined}>
-      <Value column={column} value={row[column.key]} row={row} asOf={asOf} />
+      <Value column={column} value={row[column.key]} row={row} asOf={asOf} room={room} />
     </td>
   );
 }

@@ -2,10 +2,11 @@
 //
 // In "url" mode the question (filters, sort, page) stands in the address and the server answers it; in "local" mode all
 // rows are here and are filtered and sorted in the browser, for lists that are short by nature.
-import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import "./list.css";
 import { CopyButton, isTyping, syncClock, useDismiss, useLate, useOffline, useRemembered, useWords, copyText, download, Age } from "./base.jsx";
 import { Cell, isRight } from "./cells.jsx";
+import { fontsArrived } from "./cut.js";
 import { toCsv, toYaml } from "./export.js";
 import { Icon } from "./icons.jsx";
 import { altered, FIRST_PAGE, filtersOf, refOf, useQuery } from "./query.js";
@@ -38,7 +39,7 @@ function useFlash(ref, row, born) {
   }, [row, ref]);
 }
 
-const Row = memo(function Row({ row, columns, nameKey, asOf, href, selected, open, active, born, onOpen, onSelect, onFocus, selectable, index }) {
+const Row = memo(function Row({ row, columns, rooms, nameKey, asOf, href, selected, open, active, born, onOpen, onSelect, onFocus, selectable, index }) {
   const { t } = useWords();
   const ref = useRef(null);
   useFlash(ref, row, born);
@@ -73,9 +74,11 @@ const Row = memo(function Row({ row, columns, nameKey, asOf, href, selected, ope
           />
         </td>
       ) : null}
-      {columns.map((column) => (
+      {columns.map((column, at) => (
         <Cell
           key={column.key}
+          room={rooms[at]}
+          bold={open}
           column={column}
           row={row}
           asOf={row._away ? asOf : undefined}
@@ -309,7 +312,13 @@ export function DataTable({
     setRoom(frame.current.clientWidth - (selectable ? PICK : 0));
     return () => watch.disconnect();
   }, [selectable]);
-  const widths = useMemo(() => (sized ? shown.map((column) => column.width) : fit(shown, room)), [shown, sized, room]);
+  const { widths, padding } = useMemo(
+    () => (sized ? { widths: shown.map((column) => column.width), padding: 10 } : fit(shown, room)),
+    [shown, sized, room],
+  );
+  const fonts = useSyncExternalStore(fontsArrived.subscribe, fontsArrived.count, fontsArrived.none);
+  // A new array when a font arrives, so that rows cut their names again.
+  const rooms = useMemo(() => widths.map((width) => width - 2 * padding), [widths, padding, fonts]);
   const total = widths.reduce((sum, width) => sum + width, selectable ? PICK : 0);
 
   // New rows flash, but not those of a page that was just asked for.
@@ -504,7 +513,7 @@ export function DataTable({
       <div className="gm-grid">
         <div className="gm-scroll" ref={frame} data-picked={picked.size > 0 || undefined} tabIndex={body === "rows" ? undefined : 0}>
           {misread ? <Misread problem={misread} onClear={clear} /> : null}
-          <table role="grid" data-dim={misread ? "" : undefined} aria-label={title} aria-rowcount={exact && count !== undefined ? count + 2 : -1} aria-multiselectable={selectable || undefined} style={{ width: total }}>
+          <table role="grid" data-dim={misread ? "" : undefined} data-tight={padding < 10 ? "" : undefined} aria-label={title} aria-rowcount={exact && count !== undefined ? count + 2 : -1} aria-multiselectable={selectable || undefined} style={{ width: total }}>
             <colgroup>
               {selectable ? <col style={{ width: PICK }} /> : null}
               {shown.map((column, index) => <col key={column.key} style={{ width: widths[index] }} />)}
@@ -554,6 +563,7 @@ export function DataTable({
                     row={row}
                     index={from + index + 3}
                     columns={shown}
+                    rooms={rooms}
                     nameKey={nameKey}
                     asOf={ages[row._cluster]}
                     href={openable ? `?${altered(new URLSearchParams(query), { open: refOf(row) })}` : undefined}

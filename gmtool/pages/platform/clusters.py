@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -37,6 +37,8 @@ PATH = "/platform/clusters"
 ZONES = ("edge", "cloud")
 TABS = ("overview", "resources", "nodes", "metadata", "events")
 COUNTED = ("deployments", "pods", "services", "namespaces", "nodes")
+STEPS = ("fetching", "compiling", "linking", "starting", "ready", "failed")
+"""Of the making of a cluster, those that have words."""
 MOST_NODES = 500
 MOST_EVENTS = 100
 SIGNS = {"live": "good", "syncing": "busy", "building": "busy", "failed": "bad", "away": "away", "unknown": "away"}
@@ -78,8 +80,23 @@ def _status(view: ClusterView) -> tuple[str | None, dict[str, Any]]:
         return None, {}
     building = view.building or {}
     if view.state == "building":
-        return "cluster_building", {"percent": round(float(building.get("percent") or 0))}
+        params = {"step": _step(building), "percent": round(float(building.get("percent") or 0)), "left": ""}
+        if (minutes := _minutes(building)) is not None:
+            params["left"] = {"key": "clusters.building.left", "params": {"minutes": minutes}}
+        return "cluster_building", params
     return f"cluster_{view.state}", {}
+
+
+def _step(building: Mapping[str, Any]) -> dict[str, Any]:
+    """The words of a step of the making; the general ones for a step that has none of its own."""
+    step = str(building.get("step") or "")
+    return {"key": f"clusters.step.{step if step in STEPS else 'working'}"}
+
+
+def _minutes(building: Mapping[str, Any]) -> int | None:
+    """How many minutes the making is going to take, at least one; None where nobody can tell."""
+    seconds = building.get("etaSeconds")
+    return max(1, round(float(seconds) / 60)) if seconds else None
 
 
 def row_of(view: ClusterView) -> dict[str, Any]:
@@ -243,7 +260,12 @@ async def _overview(topic: DetailTopic, view: ClusterView) -> list[dict[str, Any
     blocks = [place, way]
     if view.state == "building":
         done = view.building or {}
-        progress = [_item("percent", done.get("percent"), "float"), _item("step", done.get("step"))]
+        words = {"words": "clusters.step"}
+        progress = [
+            _item("step", _step(done)["key"].rpartition(".")[2], "word") | words,
+            _item("percent", done.get("percent"), "float"),
+            _item("minutes", _minutes(done), "int"),
+        ]
         blocks.insert(0, _pairs("building", *progress))
     elif view.error:
         note = {"tone": "warn" if view.state == "away" else "bad", "key": f"reason.{view.error}"}

@@ -11,11 +11,12 @@ from gmcenter.kube.values import quantity, whole
 
 KIND = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.plural)
 
-# The columns of list pages as the product's users know them (Korean), in their order.
+# The columns of list pages as the product's users know them (Korean), in their order. Those of projects, workspaces and
+# users are offered by the chooser until there is something to show in them.
 HEADINGS = {
-    "pods": ("파드 이름", "클러스터", "프로젝트", "파드 IP", "재시작 수", "상태", "생성 날짜"),
-    "deployments": ("디플로이먼트 이름", "클러스터", "프로젝트", "워크스페이스", "상태", "생성일"),
-    "services": ("서비스 이름", "클러스터", "프로젝트", "워크스페이스", "액세스 타입", "생성날짜"),
+    "pods": ("파드 이름", "클러스터", "파드 IP", "재시작 수", "상태", "생성 날짜"),
+    "deployments": ("디플로이먼트 이름", "클러스터", "상태", "생성일"),
+    "services": ("서비스 이름", "클러스터", "액세스 타입", "생성날짜"),
     "namespaces": ("이름", "클러스터", "상태", "생성날짜"),
     "nodes": ("이름", "타입", "IP", "Kube 버전", "OS", "생성날짜"),
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gmcenter.kube.kinds import KINDS, describe
 from gmtool.live import frames
 
 UI = Path(__file__).resolve().parents[4] / "gmtool" / "ui"
@@ -181,11 +182,40 @@ def test_columns_fill_the_room_and_shrink_only_as_far_as_they_can_be_read(room: 
     columns += [{"type": "ratio", "width": 80}, {"type": "int", "width": 100}, {"type": "status", "width": 150}]
     columns += [{"type": "time", "width": 130}]
     widths = run(
-        "const {fit} = await import('./widths.js'); const answer = fit(given.columns, given.room);",
+        "const {fit} = await import('./widths.js'); const answer = fit(given.columns, given.room).widths;",
         {"columns": columns, "room": room},
     )
-    assert widths[5] == 130
-    assert widths[8] >= 140
+    assert widths[5] == (130 if fits else 122)  # less padding where there is no room
+    assert widths[8] >= 174
     assert (sum(widths) <= room + 1) is fits
     if fits:
         assert sum(widths) >= room - 1
+
+
+@pytest.mark.parametrize("room", [1010, 1170, 1650])
+def test_the_columns_of_pods_and_nodes_have_room_from_1280_pixels_on(room: int) -> None:
+    for kind in ("pods", "nodes"):
+        columns = [column for column in describe(KINDS[kind])["columns"] if column["shown"]]
+        made = run(
+            "const {fit} = await import('./widths.js'); const answer = fit(given.columns, given.room);",
+            {"columns": columns, "room": room},
+        )
+        widths = dict(zip([column["key"] for column in columns], made["widths"], strict=True))
+        assert sum(widths.values()) <= room + 1
+        assert widths["status"] - 2 * made["padding"] >= 162  # the chip of CrashLoopBackOff is 140 wide
+        if room >= 1170:
+            assert widths["cluster"] >= 160  # lmo-seoul-openstack-01 whole
+
+
+def test_a_name_is_cut_in_its_middle_as_wide_as_there_is_room_for() -> None:
+    browser = (
+        "const span = {style: {}, isConnected: true, setAttribute() {},"
+        " getBoundingClientRect() { return {width: this.textContent.length * 7}; }};"
+        "globalThis.document = {createElement: () => span, body: {append() {}}};"
+    )
+    cut = run(
+        f"{browser} const {{cutMiddle}} = await import('./cut.js');"
+        "const answer = given.map(([name, room]) => cutMiddle(name, room));",
+        [["lmo-seoul-openstack-01-worker-4", 142], ["short", 142], ["jeju-edge-01", 86]],
+    )
+    assert cut == [["lmo-seoul-", "-worker-4"], None, None]
