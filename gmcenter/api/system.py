@@ -19,6 +19,7 @@ from gmcenter.inventory.service import Feed
 
 CHECK_SECONDS: Final = 3.0
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+LOOPBACK_HOSTS: Final = LOOPBACK | {"localhost"}
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 router = APIRouter(tags=["system"])
@@ -79,10 +80,12 @@ async def ready() -> Response:
 async def exposition(request: Request) -> Response:
     """Metrics of this process for Prometheus: to a scraper on this machine, or to a signed-in Platform Admin.
 
-    A request that a proxy passed on does not count as coming from this machine.
+    A request that a proxy passed on does not count as coming from this machine, nor does one that asks for another
+    host: a browser here may have been led to us by a name that somebody else owns.
     """
     client = request.client.host if request.client else ""
-    if client not in LOOPBACK or any(name in request.headers for name in FORWARDED):
+    passed_on = any(name in request.headers for name in FORWARDED)
+    if client not in LOOPBACK or passed_on or request.url.hostname not in LOOPBACK_HOSTS:
         authorization = request.headers.get("authorization")
         if authorization is not None:
             actor = await sessions.authenticate_token(authorization, ip=client)

@@ -263,9 +263,9 @@ async def test_a_program_with_a_token_needs_no_origin(gm: Installation) -> None:
 # --- metrics ---
 
 
-async def _metrics(gm: Installation, peer: str, **headers: str) -> httpx.Response:
+async def _metrics(gm: Installation, peer: str, host: str = "localhost:8010", **headers: str) -> httpx.Response:
     transport = httpx.ASGITransport(gm.app, client=(peer, 1))
-    async with httpx.AsyncClient(transport=transport, base_url="http://gm.test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
         return await client.get("/metrics", headers=headers)
 
 
@@ -280,6 +280,11 @@ async def test_metrics_are_for_a_scraper_on_this_machine_or_a_platform_admin(gm:
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
 async def test_a_stranger_behind_a_proxy_on_this_machine_gets_no_metrics(gm: Installation, name: str) -> None:
     assert (await _metrics(gm, "127.0.0.1", **{name: "127.0.0.1"})).status_code == 401
+
+
+@pytest.mark.parametrize("host", ["evil.test", "gm.example:8010", "localhost.evil.test"])
+async def test_a_page_that_reaches_this_machine_by_its_own_name_gets_no_metrics(gm: Installation, host: str) -> None:
+    assert (await _metrics(gm, "127.0.0.1", host=host)).status_code == 401
 
 
 # --- addresses of our own ---
