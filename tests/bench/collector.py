@@ -22,6 +22,7 @@ from typing import Any
 
 import orjson
 
+from gmcenter.inventory.writer import REST_SECONDS
 from gmcenter.kube.connection import Connection
 from gmcenter.kube.kinds import KINDS
 from gmtool.build import build
@@ -32,7 +33,7 @@ from tests.support.fleet import Fleet, raised
 from tests.support.tabs import Tab
 
 SIZE, WRITERS = 10_000, 8
-EVENTS, CHANGES, WATCHED = 5_000, 100, 40
+ROUNDS, EVENTS, CHANGES, WATCHED = 3, 5_000, 100, 40
 NAMESPACE = "load"
 COPIES, RESTING_SECONDS = 100, 15.0
 POD = KINDS["pods"]
@@ -50,8 +51,7 @@ async def bench(size: int = SIZE) -> list[Result]:
         with loaded(folder) as cluster:
             async with Connection(lab_target(cluster, direct=True)) as connection:
                 results += await seed(connection, size)
-                listed = await plain_list(connection)
-                process, synced = await asyncio.to_thread(cold_sync, folder, cluster, size, listed)
+                process, synced = await cold_syncs(connection, folder, cluster, size)
                 results += synced
                 try:
                     results += await drained(connection, cluster, process, min(EVENTS, size))
@@ -184,30 +184,58 @@ async def bare_watch(connection: Connection, version: str, events: int) -> float
 # --- the collector ---
 
 
-def cold_sync(folder: Path, cluster: LabCluster, size: int, listed: float) -> tuple[CollectorProcess, list[Result]]:
-    """Connect a fresh collector, and wait until its list has everything."""
-    process = CollectorProcess.start(folder / "inventory.db", lab_target(cluster))
-    process.connect()
-    ready = "select 1 from source where kind = 'pods' and state = 'live'"
-    wait_for(lambda: process.inventory.rows(ready), "the pods are live", 120, every=0.005)
-    seconds = time.time() - process.connected_at
-    ((count,),) = process.inventory.rows("select count(*) from k_pods")
-    assert count == size, f"{count} of {size} pods"
-    wait_for(lambda: process.inventory.states() == {"live"}, "all sources are live")
+async def cold_syncs(
+    connection: Connection, folder: Path, cluster: LabCluster, size: int
+) -> tuple[CollectorProcess, list[Result]]:
+    """Connect fresh collectors, in turns with plain lists, and wait until each has everything; the last goes on."""
+    listed: list[float] = []
+    synced: list[tuple[float, float]] = []
+    process = None
+    for number in range(ROUNDS):
+        if process is not None:
+            process.stop()
+        listed.append(await plain_list(connection))
+        path = folder / f"cold-{number}" / "inventory.db"
+        process = await asyncio.to_thread(cold_sync, path, cluster, size)
+        synced.append((time.time() - process.connected_at, process.processor() - process.processor_before))
+    assert process is not None
+    highest = process.highest_memory()
+    await asyncio.to_thread(rest, process)
     used = (process.memory() - process.memory_before) / size * 10_000
-    limit = "a paged list that is read and parsed"
+    seconds, spent = min(synced)
     return process, [
         {
-            "metric": f"cold sync of {size} pods, connect to queryable",
+            "metric": f"cold sync of {size} pods, connect to queryable, quietest of {ROUNDS}",
             "value": round(seconds, 2),
             "unit": "s",
             "budget": 2.0,
-            "baseline": round(listed, 2),
-            "baseline_is": limit,
+            "baseline": round(min(listed), 2),
+            "baseline_is": "a paged list that is read and parsed, quietest of as many",
+            "all": [round(one, 2) for one, _ in synced],
         },
-        {"metric": "processor time of the cold sync", "value": round(process.processor(), 2), "unit": "s"},
-        {"metric": "memory per 10,000 pods", "value": round(used, 1), "unit": "MiB", "budget": 25},
+        {"metric": "processor time of that sync", "value": round(spent, 2), "unit": "s"},
+        {"metric": "memory per 10,000 pods, at rest", "value": round(used, 1), "unit": "MiB", "budget": 25},
+        {"metric": "memory of the process at its highest", "value": round(highest, 1), "unit": "MiB"},
     ]
+
+
+def cold_sync(path: Path, cluster: LabCluster, size: int) -> CollectorProcess:
+    """Connect a fresh collector, and wait until its list has everything."""
+    path.parent.mkdir()
+    process = CollectorProcess.start(path, lab_target(cluster))
+    process.connect()
+    ready = "select 1 from source where kind = 'pods' and state = 'live'"
+    wait_for(lambda: process.inventory.rows(ready), "the pods are live", 120, every=0.005)
+    ((count,),) = process.inventory.rows("select count(*) from k_pods")
+    assert count == size, f"{count} of {size} pods"
+    return process
+
+
+def rest(process: CollectorProcess) -> None:
+    """Wait until all sources are live and the collector has given back what the first lists took."""
+    wait_for(lambda: process.inventory.states() == {"live"}, "all sources are live")
+    since = time.monotonic()
+    wait_for(lambda: time.monotonic() - since > 2 * REST_SECONDS, "it rests", 10)
 
 
 async def drained(connection: Connection, cluster: LabCluster, process: CollectorProcess, events: int) -> list[Result]:
@@ -257,8 +285,8 @@ def many_watches(folder: Path, cluster: LabCluster) -> list[Result]:
         watches = COPIES * len(QUIET_KINDS)
         wait_for(lambda: process.inventory.rows(live) == [(watches,)], f"{watches} watches are live", 120, every=0.05)
         seconds = time.time() - process.connected_at
-        # The collector gives back what the first lists took a second after the last of them.
-        wait_for(lambda: time.time() - process.connected_at > seconds + 3, "it rests", 10)
+        since = time.monotonic()
+        wait_for(lambda: time.monotonic() - since > 2 * REST_SECONDS, "it rests", 10)
         each = (process.memory() - process.memory_before) * 1024 / watches
         spent, since = process.processor(), time.time()
         wait_for(lambda: time.time() - since > RESTING_SECONDS, "a while", RESTING_SECONDS + 5)

@@ -169,7 +169,8 @@ class CollectorProcess:
 
     process: subprocess.Popen[str]
     inventory: Inventory
-    memory_before: float
+    memory_before: float = 0.0
+    processor_before: float = 0.0
     connected_at: float = 0.0
 
     @classmethod
@@ -198,8 +199,8 @@ class CollectorProcess:
         process.stdin.write(json.dumps(given) + "\n")
         process.stdin.flush()
         assert process.stdout.readline() == "ready\n", "the collector did not start"
-        made = cls(process, Inventory(path), 0.0)
-        made.memory_before = made.memory()
+        made = cls(process, Inventory(path))
+        made.memory_before, made.processor_before = made.memory(), made.processor()
         return made
 
     def connect(self) -> None:
@@ -213,6 +214,11 @@ class CollectorProcess:
     def memory(self) -> float:
         """MiB of memory that nobody else uses."""
         return float(psutil.Process(self.process.pid).memory_full_info().uss) / 2**20
+
+    def highest_memory(self) -> float:
+        """MiB that the process has held at most, what it shares with others included."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
     def processor(self) -> float:
         """Seconds of processor time since the start."""
