@@ -106,14 +106,14 @@ class Kind:
                 Column("user", width=120, label="kind.common.user"),
             )
         if self.namespaced:
-            own = Column("namespace", width=140, label="kind.common.namespace", field="metadata.namespace")
+            own = Column("namespace", width=150, label="kind.common.namespace", field="metadata.namespace")
             scoped = (scoped[0], own, *scoped[1:])
         found = (
             Column("name", width=260, label=f"{label}.name", field="metadata.name"),
             Column("cluster", width=164, label="kind.common.cluster"),
             *scoped,
             Column("status", type=ColumnType.STATUS, width=150, label=f"{label}.status"),
-            Column(self.created_field, type=TIME, width=130, label=f"{label}.{self.created_field}", filterable=False),
+            Column(self.created_field, type=TIME, width=94, label=f"{label}.{self.created_field}", filterable=False),
         )
         return tuple(replace(column, shown=column.key in self.layout) for column in found)
 

@@ -179,7 +179,7 @@ export function statusWord(words, status, past = false, params = undefined) {
 export function Status({ status, state, away = false, asOf, params, short = false }) {
   const words = useWords();
   if (away) {
-    const was = status ? statusWord(words, status, true) : null;
+    const was = status ? (short && !words.has(`status.${status}.was`) ? statusWord(words, status) : statusWord(words, status, true)) : null;
     return (
       <>
         <span className={`chip away${was?.length > LONG ? " long" : ""}`} title={[words.t("state.away"), was].filter(Boolean).join(" · ")}>

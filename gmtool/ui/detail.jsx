@@ -312,7 +312,7 @@ export function DetailPane({ detail, tabs, kind, children }) {
           <h2><Cut text={name} /></h2>
           <CopyButton value={name ?? ""} label={t("ui.copy_name")} />
           <span className="micro q nw">{[cluster, ns, here?.word].filter(Boolean).join(" › ")}</span>
-          {row.status !== undefined ? <Status status={row.status} state={row._state} away={row._away} asOf={row.asOf} /> : null}
+          {row.status !== undefined ? <Status status={row.status} state={row._state} away={row._away} asOf={row.asOf} params={row.statusParams} /> : null}
           {here?.gone ? <span className="chip warn"><Icon name="triangle-alert" size="xs" />{t("ui.detail.gone")}</span> : null}
           {here?.fresh && !row._away ? <AsOf fresh={here.fresh} single /> : null}
         </div>

@@ -499,7 +499,7 @@ export function DataTable({
         <span className="sp" />
         {offline ? (
           <span className="chip warn" role="status"><Icon name="loader-circle" size="xs" />{t("ui.reconnecting")}</span>
-        ) : fresh?.needed || fresh?.sources ? (
+        ) : fresh?.needed ? (
           <AsOf fresh={fresh} />
         ) : null}
         {busy ? <span className="micro q" role="status">{busy}</span> : null}

@@ -4,20 +4,21 @@ const NARROW = 134; // columns up to this width hold numbers, ages and addresses
 const FLOOR = 0.58; // how far the others may shrink before the table scrolls sideways
 const NAME_FLOOR = 0.52; // the name is the longest, and what is cut out of its middle is said by its title
 const PADDING = { wide: 10, tight: 6 };
+const ENOUGH = 0.1; // of what may shrink: with less than this left, cells stand closer together
 const STATUS = { width: 228, least: 190 }; // "연결 끊김 · 실행 중이었음 4분 전", at the least "CrashLoopBackOff" without an age
 const KEPT = new Set(["cluster"]); // shrinks when nothing else can: two clusters' names often differ only in the middle
 
 // What is right of its heading needs no more than its heading does.
-const MOST = { time: 100, int: 92, ratio: 80, bool: 84, float: 92 };
+const MOST = { time: 100, int: 84, ratio: 70, bool: 84, float: 92 };
 
 function wish(column) {
   const most = MOST[column.type] ?? Infinity;
   if (column.type === "status") {
-    return { width: Math.max(STATUS.width, column.width), least: STATUS.least, grows: false };
+    return { width: Math.max(STATUS.width, column.width), least: STATUS.least, grows: false, turn: 1 };
   }
   const width = Math.min(column.width, most);
   if (width <= NARROW) return { width, least: width, grows: false };
-  return { width, least: width * (column.key === "name" ? NAME_FLOOR : FLOOR), grows: true, kept: KEPT.has(column.key) };
+  return { width, least: width * (column.key === "name" ? NAME_FLOOR : FLOOR), grows: true, turn: KEPT.has(column.key) ? 2 : 0 };
 }
 
 const sum = (wishes, value) => wishes.reduce((total, one) => total + value(one), 0);
@@ -33,7 +34,8 @@ function shrink(wishes, missing) {
 /** Widths in pixels, in the order of the columns, for a table that is `room` wide, and the padding beside its cells. */
 export function fit(columns, room) {
   const wishes = columns.map(wish);
-  const tight = sum(wishes, (one) => one.least) > room;
+  const least = sum(wishes, (one) => one.least);
+  const tight = least + ENOUGH * (sum(wishes, (one) => one.width) - least) > room;
   if (tight) {
     const saved = 2 * (PADDING.wide - PADDING.tight);
     for (const one of wishes) {
@@ -44,8 +46,8 @@ export function fit(columns, room) {
   const padding = tight ? PADDING.tight : PADDING.wide;
   const extra = room - sum(wishes, (one) => one.width);
   if (extra < 0) {
-    const still = shrink(wishes.filter((one) => !one.kept), -extra);
-    shrink(wishes.filter((one) => one.kept), still);
+    let missing = -extra;
+    for (const turn of [0, 1, 2]) missing = shrink(wishes.filter((one) => (one.turn ?? 0) === turn), missing);
     return { widths: wishes.map((one) => one.width), padding };
   }
   const growing = sum(wishes, (one) => (one.grows ? one.width : 0));

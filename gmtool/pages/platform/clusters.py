@@ -37,6 +37,7 @@ PATH = "/platform/clusters"
 ZONES = ("edge", "cloud")
 TABS = ("overview", "resources", "nodes", "metadata", "events")
 COUNTED = ("deployments", "pods", "services", "namespaces", "nodes")
+CREDENTIALS = "clusters.credential.".removesuffix(".")
 STEPS = ("fetching", "compiling", "linking", "starting", "ready", "failed")
 """Of the making of a cluster, those that have words."""
 MOST_NODES = 500
@@ -251,7 +252,7 @@ async def _overview(topic: DetailTopic, view: ClusterView) -> list[dict[str, Any
     way = _pairs(
         "connection",
         _item("endpoint", view.cluster_endpoint),
-        _item("credential", view.credential_kind),
+        _item("credential", view.credential_kind, "word") | {"words": CREDENTIALS},
         _item("credential_until", _epoch(view.credential_not_after), "date"),
         _item("certificate_until", _epoch(view.certificate_not_after), "date"),
         _item("latency", view.latency_ms, "float"),

@@ -18,7 +18,7 @@ from gmcenter.inventory.service import ListQuery
 from gmcenter.inventory.store import Store
 from gmcenter.kube.kinds import KINDS
 from gmtool.live.dispatcher import Dispatcher, Reader
-from gmtool.live.topics import DetailTopic, FleetTopic, FreshTopic, ListTopic, reference
+from gmtool.live.topics import CountsTopic, DetailTopic, FleetTopic, FreshTopic, ListTopic, reference
 from gmtool.pages import blocks
 from gmtool.pages.kinds import opened, query_of, to_csv
 from tests.support.tabs import Pod
@@ -269,3 +269,20 @@ def test_the_whole_list_as_csv_runs_nothing_in_a_spreadsheet() -> None:
         "'=cmd(),-1,a b,2023-11-14T22:13:20Z",
         ",,,",
     ]
+
+
+async def test_the_tabs_count_what_a_scope_may_see(store: Store) -> None:
+    async def counted(scope: Scope, *clusters: str) -> Any:
+        frame, _ = await CountsTopic(scope, ("pods", "services"), clusters).read(None)
+        return frame.full["counts"]
+
+    assert await counted(EVERYTHING) == {"pods": 20, "services": 0}
+    assert await counted(EVERYTHING, "edge-1") == {"pods": 10, "services": 0}
+    assert await counted(NOTHING) == {"pods": 0, "services": 0}
+    topic = CountsTopic(EVERYTHING, ("pods",))
+    _, before = await topic.read(None)
+    frame, before = await topic.read(before)
+    assert frame.update is None
+    store.apply(1, KINDS["pods"], [Pod(77, "shop").row()])
+    frame, _ = await topic.read(before)
+    assert frame.update == {"counts": {"pods": 21}}
