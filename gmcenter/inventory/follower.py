@@ -23,6 +23,8 @@ class Follower:
 
     def __init__(self, writer: Writer, cluster_id: int, kind: Kind, changed: Callable[[], None]) -> None:
         self.kind = kind
+        self.on_lost: Callable[[Follower], None] = lambda _: None
+        self._listed = False
         self.complete = False
         self.state = "syncing"
         self._error: str | None = None
@@ -35,7 +37,10 @@ class Follower:
     def _new_source(self) -> Source:
         return Source(self._cluster_id, self.kind, lambda: self.on_lost(self))
 
-    on_lost: Callable[[Follower], None] = staticmethod(lambda _: None)
+    @property
+    def settled(self) -> bool:
+        """Whether there is nothing to wait for: the list is written, or the cluster will not give it."""
+        return self.complete or self.state in ("denied", "failed")
 
     def announce(self) -> None:
         """Say the present state, for an inventory that may remember another one."""
@@ -58,7 +63,8 @@ class Follower:
         """The inventory has lost the rows: start with nothing."""
         self._writer.close(self._source)
         self._source = self._new_source()
-        self.complete, self.state, self._error = False, "syncing", None
+        self._listed = self.complete = False
+        self.state, self._error = "syncing", None
         self.forget()
         self.announce()
 
@@ -85,19 +91,22 @@ class Follower:
                     self._writer.begin(self._source)
                 await self._writer.rows(self._source, [(False, raw) for raw in objects], at)
             case Changes(events, at):
-                if self.complete and self.state != "live":
+                if self._listed and self.state != "live":
                     self.say("live", None, at)
                 await self._writer.rows(self._source, events, at)
             case InitialEnd(_, at):
-                self.complete = True
-                told = self.state != "live" or self._error is not None
-                self.state, self._error = "live", None
-                self._writer.end(self._source, at)
-                if told:
-                    self._changed()
+                source = self._source
+                self._listed, self.state, self._error = True, "live", None
+                self._writer.end(source, at, lambda: self._written(source))
             case Bookmark(_, at) | Opened(at):
-                if self.complete:
+                if self._listed:
                     self.say("live", None, at)
+
+    def _written(self, source: Source) -> None:
+        """The whole list stands in the inventory, unless that was lost meanwhile."""
+        if source is self._source:
+            self.complete = True
+            self._changed()
 
     def _trouble(self, error: GMError) -> None:
         if isinstance(error, RateLimited):

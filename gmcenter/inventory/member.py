@@ -75,9 +75,7 @@ class Member:
             return "away"
         if self._error is not None:
             return "failed"
-        if self._health is None or not all(
-            follower.complete or follower.state == "denied" for follower in self._followers
-        ):
+        if self._health is None or not all(follower.settled for follower in self._followers):
             return "syncing"
         return "live"
 
@@ -158,6 +156,8 @@ class Member:
         self._restart.set()
 
     def _lost(self, follower: Follower) -> None:
+        """What a source brought could not be written: it is read anew, and says so until that has worked."""
+        follower.say("failed", "unwritable")
         follower.forget()
         self._restart.set()
 

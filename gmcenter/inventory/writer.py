@@ -58,6 +58,7 @@ class _End:
     """The list is whole."""
 
     at: float
+    written: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -153,9 +154,9 @@ class Writer:
         """A whole list of the source begins."""
         self._put(source, _Begin())
 
-    def end(self, source: Source, at: float) -> None:
-        """The list is whole: what it did not show is removed."""
-        self._put(source, _End(at))
+    def end(self, source: Source, at: float, written: Callable[[], None]) -> None:
+        """The list is whole: what it did not show is removed, and then `written` is called in the event loop."""
+        self._put(source, _End(at, written))
 
     def say(self, source: Source, state: str, error: str | None = None, at: float | None = None) -> None:
         """The state of the source; `at` (epoch seconds) becomes its asOf."""
@@ -283,13 +284,15 @@ class Writer:
                 case _Begin():
                     source.generation = self._store.begin_relist(source.cluster_id, source.kind)
                     jobs.pop(0)
-                case _End(at):
+                case _End(at, written):
                     if source.generation is not None:
                         self._store.end_relist(source.cluster_id, source.kind, source.generation)
                         source.generation = None
                         self._swollen = True
                     self._say(source, "live", None, at)
                     jobs.pop(0)
+                    if self._loop is not None:
+                        self._loop.call_soon_threadsafe(written)
                 case _Say(state, error, said_at):
                     self._say(source, state, error, said_at)
                     jobs.pop(0)
