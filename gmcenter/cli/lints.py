@@ -15,7 +15,7 @@ LONGEST = 400
 # What the portal may know of the service layer: use cases and what goes in and out, values, and plumbing without data.
 PORTAL_MAY_IMPORT = re.compile(
     r"gmcenter\.("
-    r"core\.(errors|i18n|clock|log|metrics|settings)"
+    r"core\.(errors|i18n|clock|log|metrics|settings|yaml)"
     r"|identity\.(actor|policy|scope|sessions|service|schema)"
     r"|inventory\.service|kube\.kinds"
     r"|(?!core|identity|kube|fleet|inventory|jobs|providers|api|cli)[a-z_]+\.(service|schema)"
