@@ -61,7 +61,7 @@ COLUMNS = (
     _column("ip", width=115),
     _column("site", width=100),
     _column("version", width=84),
-    _column("certificate", "date", 104),
+    _column("certificate", "date", 122),
     _column("_seen", "time", 92, label="clusters.column.lastSeen"),
     _column("created", "time", 84),
     _column("cloud", width=110, shown=False),
