@@ -148,6 +148,9 @@ def build(force: bool = False) -> Path:
         if is_built(bundle) and not force:
             return bundle
         work.mkdir(parents=True, exist_ok=True)
+        # Reflex copies what is newer than what it has; the work folder may hold a younger file of another clone.
+        for stale in (work / "public" / "external", work / "build"):
+            shutil.rmtree(stale, ignore_errors=True)
         command = [sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip", "--loglevel", "info"]
         log = work.with_name(work.name + ".log")
         with same_lock(), log.open("w") as output:
