@@ -8,9 +8,10 @@ from contextlib import aclosing
 from gmcenter.core.errors import ClusterUnreachable, GMError, RateLimited, UpstreamError
 from gmcenter.core.settings import settings
 from gmcenter.inventory.writer import Source, Writer
+from gmcenter.kube.batches import Batch, Bookmark, Changes, Initial, InitialEnd, Opened, Trouble
 from gmcenter.kube.connection import Connection
 from gmcenter.kube.kinds import Kind
-from gmcenter.kube.watch import Batch, Bookmark, Changes, Initial, InitialEnd, Opened, Place, Trouble, watch
+from gmcenter.kube.watch import Place, watch
 
 
 def reason_of(error: GMError) -> str:

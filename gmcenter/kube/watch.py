@@ -19,6 +19,7 @@ import msgspec
 
 from gmcenter.core import clock
 from gmcenter.core.errors import ClusterUnreachable, GMError, RateLimited, UpstreamError
+from gmcenter.kube.batches import Batch, Bookmark, Changes, Initial, InitialEnd, Opened, Trouble
 from gmcenter.kube.connection import Connection
 from gmcenter.kube.kinds import Kind
 
@@ -32,57 +33,6 @@ LINE_BYTES: Final = 64 << 20
 FIRST_PAUSE, LONGEST_PAUSE, DENIED_PAUSE = 0.25, 30.0, 30.0
 STABLE_SECONDS: Final = 5.0
 INITIAL_END: Final = b'"k8s.io/initial-events-end"'
-
-
-@dataclass(slots=True)
-class Initial:
-    """Objects that exist. The first after anything else says that a whole list begins (`begins`)."""
-
-    objects: list[msgspec.Raw]
-    at: float
-    begins: bool = False
-
-
-@dataclass(slots=True)
-class InitialEnd:
-    """The list is whole: what it did not show does not exist."""
-
-    resource_version: str
-    at: float
-
-
-@dataclass(slots=True)
-class Changes:
-    """Changes in the order in which they came; True marks a deletion."""
-
-    events: list[tuple[bool, msgspec.Raw]]
-    at: float
-
-
-@dataclass(slots=True)
-class Bookmark:
-    """Nothing changed up to here."""
-
-    resource_version: str
-    at: float
-
-
-@dataclass(slots=True)
-class Opened:
-    """The server has accepted to tell the changes after the place that was reached."""
-
-    at: float
-
-
-@dataclass(slots=True)
-class Trouble:
-    """The cluster cannot be watched at present; the next attempt comes after `pause` seconds."""
-
-    error: GMError
-    pause: float
-
-
-Batch = Initial | InitialEnd | Changes | Bookmark | Opened | Trouble
 
 
 class _Event(msgspec.Struct):

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from gmcenter.core.errors import ClusterUnreachable, GMError, RateLimited, UpstreamError
 from gmcenter.kube import watch as watching
+from gmcenter.kube.batches import Batch, Bookmark, Changes, Initial, InitialEnd, Opened, Trouble
 from gmcenter.kube.connection import Answer, Connection
 from gmcenter.kube.kinds import KINDS
-from gmcenter.kube.watch import Batch, Bookmark, Changes, Initial, InitialEnd, Opened, Place, Trouble, lines, watch
+from gmcenter.kube.watch import Place, lines, watch
 from tests.lab.cluster import LabCluster
 from tests.support.collecting import lab_target
 
