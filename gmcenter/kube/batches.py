@@ -1,4 +1,4 @@
-"""What a watch hands on: batches of raw objects and what they mean. `at` is when their last byte came, epoch seconds."""
+"""What a watch hands on: batches of raw objects. `at` is when their last byte came, in epoch seconds."""
 
 from __future__ import annotations
 
