@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import reflex as rx
 
 from gmcenter.core import clock
-from gmcenter.identity import scope
+from gmcenter.identity import policy, scope
 from gmcenter.inventory import service
 from gmcenter.inventory.service import ListQuery
 from gmcenter.kube.kinds import KINDS, Column, ColumnType, Kind, describe
@@ -108,6 +108,9 @@ class KindPage(rx.State):
         if kind is None:
             return
         params = url.query_parameters
+        place = navigation.locate(kind.menu)
+        if place:
+            policy.require(actor(), place[1].action)
         mine = await scope.resolve(actor())
         if self.problem:
             self.problem = {}
@@ -122,7 +125,6 @@ class KindPage(rx.State):
         query = query_of(kind, params)
         await look(self, "fresh", FreshTopic(mine, kind.plural, query.clusters))
         await look(self, "list", ListTopic(mine, query))
-        place = navigation.locate(kind.menu)
         if place and place[1].tabs:
             await look(self, "counts", CountsTopic(mine, place[1].tabs, query.clusters))
         else:

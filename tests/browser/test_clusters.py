@@ -59,8 +59,11 @@ async def test_the_menu_of_a_service_admin_has_no_platform_pages(open_page: Open
     await page.wait_for_url("**/service/workloads/deployments")
 
 
-async def test_a_service_admin_who_types_the_address_of_the_clusters_is_told_the_rule(open_page: Opener) -> None:
-    page = await open_page("/platform/clusters", user="service")
+@pytest.mark.parametrize("path", ["/platform/clusters", "/platform/nodes"])
+async def test_a_service_admin_who_types_the_address_of_the_platform_is_told_the_rule(
+    open_page: Opener, path: str
+) -> None:
+    page = await open_page(path, user="service")
     await expect(page.get_by_text("이 페이지를 볼 수 없습니다")).to_be_visible()
     await expect(page.get_by_role("button", name="등록")).to_have_count(0)
 
