@@ -26,7 +26,6 @@ if Path.cwd() != ROOT:
     os.chdir(ROOT)  # Reflex looks for rxconfig.py and assets in the working folder
 
 from gmcenter.api.app import create_api  # noqa: E402
-
 from gmcenter.core.settings import settings  # noqa: E402
 from gmtool.gmtool import app  # noqa: E402
 from gmtool.shell.headers import Gate  # noqa: E402
